@@ -1,0 +1,137 @@
+"""What an adapter is: a folder that turns one format's bytes into a Tree and a Tree into bytes, and says what it can do.
+
+    bytes ─ parse → Tree ─ (kit.engine, tables) → Bundle + Ledger
+    Bundle ─ (kit.engine, tables) → Tree ─ encode → bytes
+
+A Tree is a parsed message, addressed as its own standard addresses it. The engine knows no format: it asks the Tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from gateway.fhir.errors import Issue
+
+
+class Node(Protocol):
+    """One place in a Tree: a segment, a field repetition, an element, a row, a cell. Compared by identity of place.
+
+    path   the concrete address, for the ledger and for errors: "PID-3[2].1", "/ClinicalDocument/recordTarget[1]/…/@extension"
+    text   the value as text, unescaped, outer blanks kept; "" when there is none
+    """
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+class Tree(Protocol):
+    """A parsed message."""
+
+    @property
+    def kind(self) -> str:
+        """What the sender calls it, by which the table is found: "ADT^A01", "C0053", "AdmissionRt", "residents"."""
+
+    @property
+    def root(self) -> Node: ...
+
+    def select(self, path: str, node: Node | None = None) -> list[Node]:
+        """The nodes at a table's source path, in message order; relative to node, absolute when it begins at the root.
+
+        Only nodes that hold something are given. The grammar of the path is the format's own (PID-3.1, an XPath subset,
+        a column's name). Raises ValueError for a path the format cannot read: tables are checked with it at start.
+        """
+
+    def leaves(self) -> Iterator[Node]:
+        """Every node that carries a value of its own, each exactly once, in message order: what the ledger must account for."""
+
+    def put(self, path: str, text: str, node: Node | None = None, index: int = 1) -> Node:
+        """Set (creating what is missing) the value at path below node, in its index-th repetition; the way back.
+        A value that is already there is left untouched, byte for byte."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What must be known of a message before it is worked, read cheaply at the door.
+
+    control_id   the sender's own id; lane: the patient's local number or "" ; kind as Tree.kind
+    """
+
+    control_id: str
+    kind: str
+    lane: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A partner's answer to what we sent, understood.
+
+    control_id  the id of ours that it answers, "" when the protocol ties answer to request by itself (HTTP)
+    accepted    by the source's own success rule; retry: refused for now, worth another try
+    """
+
+    accepted: bool
+    retry: bool = False
+    control_id: str = ""
+    code: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A system that sends or receives, belonging to one organisation; read from mappings/sites/<site>/source.toml.
+
+    name          unique in the alliance, in URLs (/inbox/{name})
+    organisation  code (urn:oid:2.16.156.10011.1.5) and organisation_name
+    format        adapter folder: hl7v2, cda, webservice, tabular
+    tables        folder under mappings/sites that overlays mappings/<format>, "" for none
+    receive       how it sends: {"mllp": {...}} | {"http": {}} | {"folder": {"path": …}}
+    send          where and how it receives: {"mllp": {"host":…, "port":…}} | {"http": {"url":…}} | {"folder": {"path":…}}, plus
+                  "events": {"Task.accepted": "ADT^A08", …} — which event becomes which outbound table
+    options       the format's own settings: encoding, version, facility names, success rule, code editions
+    """
+
+    name: str
+    organisation: str
+    organisation_name: str = ""
+    format: str = ""
+    title: str = ""
+    tables: str = ""
+    timezone: str = "+08:00"
+    receive: Mapping[str, Any] = field(default_factory=dict)
+    send: Mapping[str, Any] = field(default_factory=dict)
+    events: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One format. The functions are pure; abilities are data.
+
+    name       the folder's name
+    parse      bytes, source → Tree. Any bytes: a Tree or Malformed, never another exception
+    split      bytes, source → the messages in one delivery (a batch file, FHS/BHS); [data] where there is no such thing
+    envelope   bytes, source → Envelope. Raises Malformed
+    new        kind, source → an empty Tree to encode into
+    encode     Tree, source → bytes; an untouched Tree gives the bytes it was parsed from
+    accept     bytes received, source, control id → the reply for "taken into custody" (AA ACK, ResultCode 0, …)
+    refuse     bytes received, source, error issues, acknowledgement code → the reply for a refusal; any bytes
+    understand bytes of a partner's reply, source → Reply. Raises Malformed
+    media_type of its messages and replies on HTTP
+    reads, writes  kinds it has tables for come from mappings/; these say whether the code can at all
+    """
+
+    name: str
+    parse: Callable[[bytes, Source], Tree]
+    envelope: Callable[[bytes, Source], Envelope]
+    encode: Callable[[Tree, Source], bytes] | None = None
+    new: Callable[[str, Source, str], Tree] | None = None  # kind, source, control id
+    accept: Callable[[bytes, Source], bytes] | None = None
+    refuse: Callable[[bytes, Source, tuple[Issue, ...], str], bytes] | None = None
+    understand: Callable[[bytes, Source], Reply] | None = None
+    split: Callable[[bytes, Source], list[bytes]] = lambda data, source: [data]
+    media_type: str = "application/octet-stream"
+    abilities: frozenset[str] = frozenset({"reads"})

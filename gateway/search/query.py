@@ -1,0 +1,122 @@
+"""What is asked of a search, and what a resource answers with: the two values between text and SQL.
+
+Three comparisons carry all of FHIR search, so an index entry is one of three kinds:
+
+    Exact   equal to: token (system, code), reference (type, id), uri ("", uri)
+    Range   overlaps: date (milliseconds since 1970 UTC), later number and quantity (value ± precision, unit)
+    Text    begins with, contains: string, folded (case, width, accents, blanks) beside the text as written
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Exact:
+    """One equality entry. reference: system is the target's type, code its id; token: system "" where there is none."""
+
+    parameter: str
+    code: str
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One interval entry, both ends inclusive; an open end is ±inf; unit "" for dates and plain numbers."""
+
+    parameter: str
+    low: float
+    high: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text entry: folded for the ordinary comparison, exact for :exact."""
+
+    parameter: str
+    folded: str
+    exact: str
+
+
+Entry = Exact | Range | Text
+Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One of the comma-separated alternatives of a parameter, already read by the parameter's type.
+
+    text     as written, unescaped
+    prefix   of date, number, quantity
+    system   token "system|code": None when no bar was given, "" for "|code"; reference: the target type, "" when none was given
+    code     token code ("" in "system|" means any), reference id, uri
+    low, high  the interval that a date, number or quantity means
+    folded   string, folded as the index folds
+    """
+
+    text: str
+    prefix: Prefix = "eq"
+    system: str | None = None
+    code: str = ""
+    low: float = 0.0
+    high: float = 0.0
+    folded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One parameter of a query: ANDed with its neighbours, its values ORed.
+
+    kind    the search parameter's type (token, reference, date, string, uri, number, quantity, special)
+    chain   for subject:Patient.name: the clause on the target, whose resource_type is named in target_type
+    reverse for _has: reserved, None on the first floor
+    """
+
+    parameter: str
+    kind: str
+    values: tuple[Value, ...]
+    modifier: str = ""
+    target_types: tuple[str, ...] = ()
+    chain: Clause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    parameter: str
+    kind: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """_include or _revinclude: source type, reference parameter, optional target type."""
+
+    source_type: str
+    parameter: str
+    target_type: str = ""
+    reverse: bool = False
+    iterate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A whole search on one type.
+
+    count    page size; 0 asks for the total only
+    total    none | estimate | accurate
+    after    where the page begins: the sort key and row of the last entry before it (opaque to all but the store)
+    applied  what was understood, as (name, text) pairs in order, for the self link
+    """
+
+    resource_type: str
+    clauses: tuple[Clause, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    includes: tuple[Include, ...] = ()
+    count: int = 20
+    total: str = "none"
+    after: str = ""
+    applied: Sequence[tuple[str, str]] = field(default_factory=tuple)

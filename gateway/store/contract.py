@@ -1,0 +1,230 @@
+"""What the gateway asks of a store, whichever database stands behind it.
+
+Everything is synchronous (decision 0002): the door calls it from worker threads, workers from their own.
+Instants are integers, microseconds since 1970 UTC; only documents and screens show text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from gateway.fhir.principal import Principal
+from gateway.search.query import Entry, Query
+
+MessageState = Literal["received", "stored", "duplicate", "superseded", "quarantined"]
+JobState = Literal["queued", "sent", "acknowledged", "dead", "superseded"]
+
+
+class Version(NamedTuple):
+    """One stored version of a resource, never changed. content is the JSON document as it is answered; b"" when deleted."""
+
+    resource_type: str
+    id: str
+    version: int
+    updated_at: int
+    method: Literal["POST", "PUT", "DELETE"]
+    content: bytes
+
+    @property
+    def deleted(self) -> bool:
+        return self.method == "DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a search: matches, then what _include and _revinclude brought; next is "" on the last page."""
+
+    matches: Sequence[Version]
+    included: Sequence[Version] = ()
+    total: int | None = None
+    next: str = ""
+
+
+@dataclass(slots=True)
+class Message:
+    """A message as received, or one attempt to work it again.
+
+    id           time-ordered 63-bit integer, given by the store
+    source       name of the Source; organisation: its organisation code
+    control_id   the sender's own id (MSH-10, MessageID, document id; a file's name and hash)
+    lane         what must be worked in order: organisation and patient number; "" when unknown (a lane of its own)
+    body         bytes as received; sha256 of them in hex
+    state        received (in flight) | stored | duplicate | superseded | quarantined
+    reason       Issues as JSON, for quarantined and retried ones
+    reply        bytes answered to the sender, answered again to a duplicate
+    origin       id of the message that this one repeats (duplicate) or works again (replay), None otherwise
+    ledger       what became of every source value, JSON
+    table        version of the mapping tables that worked it
+    """
+
+    source: str
+    organisation: str
+    control_id: str
+    body: bytes
+    sha256: str
+    format: str = ""
+    kind: str = ""  # ADT^A01, C0053, 东华 shape, residents.csv
+    lane: str = ""
+    id: int = 0
+    received_at: int = 0
+    state: MessageState = "received"
+    attempts: int = 0
+    due_at: int = 0
+    reason: bytes = b""
+    reply: bytes = b""
+    origin: int | None = None
+    ledger: bytes = b""
+    table: str = ""
+    worked_at: int = 0
+
+
+@dataclass(slots=True)
+class Job:
+    """A promise written with the version that causes it: send this resource to that source.
+
+    kind        send (later: notify, export, measure)
+    target      name of the Source that receives
+    event       what happened, in the outbound route's words: Task.accepted, ServiceRequest.submitted
+    focus       Type/id of the resource, and its version
+    control_id  our id on the wire, fixed at the first attempt, so that a repeat is known as one
+    body        bytes sent; reply: bytes answered
+    """
+
+    kind: str
+    target: str
+    event: str
+    focus: str
+    version: int
+    organisation: str = ""
+    lane: str = ""
+    id: int = 0
+    created_at: int = 0
+    state: JobState = "queued"
+    attempts: int = 0
+    due_at: int = 0
+    control_id: str = ""
+    body: bytes = b""
+    reply: bytes = b""
+    reason: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages a command means; empty fields do not narrow."""
+
+    ids: tuple[int, ...] = ()
+    source: str = ""
+    state: str = ""
+    kind: str = ""
+    since: int = 0
+    until: int = 0
+    limit: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The conservation law for one source: received = stored + duplicate + superseded + quarantined + in flight."""
+
+    source: str
+    received: int
+    stored: int
+    duplicate: int
+    superseded: int
+    quarantined: int
+    in_flight: int
+
+    @property
+    def holds(self) -> bool:
+        return self.received == self.stored + self.duplicate + self.superseded + self.quarantined + self.in_flight
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One version about to be written: document already carries id, meta.versionId and meta.lastUpdated."""
+
+    version: Version
+    entries: Sequence[Entry] = field(default_factory=tuple)
+
+
+class Transaction(Protocol):
+    """One database transaction: all of it is committed when the block ends, none of it when it raises."""
+
+    principal: Principal
+
+    def lock(self, keys: Iterable[str]) -> None:
+        """Hold these names until the end: two transactions that name the same key run one after the other.
+
+        Taken in sorted order, so that two callers never wait for each other. Conditional criteria and strong
+        identifiers are such names ("Patient?identifier=urn:oid:…|…").
+        """
+
+    def current(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
+        """The current versions (deleted ones included) of (type, id) pairs, locked for update; absent ones are left out."""
+
+    def search(self, query: Query) -> Page: ...
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Append versions, move the current ones, replace their index entries. Raises Conflict when another writer was first."""
+
+    def add_jobs(self, jobs: Sequence[Job]) -> None: ...
+
+    def settle(self, message: Message) -> None:
+        """Store a message's new state, ledger, reason, reply, due_at; its lease ends."""
+
+    def settle_job(self, job: Job) -> None: ...
+
+    def add_message(self, message: Message) -> Message:
+        """Insert a further message (a replay); gives its id."""
+
+    def now(self) -> int:
+        """This transaction's instant, the same for everything in it; never at or before an earlier version's of what it locked."""
+
+
+class Store(Protocol):
+    """The database: versions, index, messages, jobs."""
+
+    def transaction(self, principal: Principal) -> AbstractContextManager[Transaction]:
+        """A write transaction. Raises Unavailable when the database is away; deadlocks surface as Busy and may be tried again."""
+
+    # versions
+    def read(self, resource_type: str, id: str, principal: Principal) -> Version | None: ...
+    def vread(self, resource_type: str, id: str, version: int, principal: Principal) -> Version | None: ...
+    def history(self, resource_type: str, id: str, principal: Principal, count: int = 20, before: int = 0) -> Page:
+        """Versions of one resource, newest first; before: only versions below that number (0: from the newest)."""
+
+    def search(self, query: Query, principal: Principal) -> Page: ...
+    def counts(self, principal: Principal) -> dict[str, int]:
+        """Current resources by type."""
+
+    # messages
+    def receive(self, message: Message) -> Message:
+        """Commit a message before anybody acknowledges it, and tell what it is.
+
+        returns  the message with its id and state: "received" when new; "duplicate" (body not kept again, origin and
+                 reply of the first one) when source, control_id and sha256 are known; "quarantined" with a conflict
+                 reason when source and control_id are known with other bytes
+        raises   Unavailable: nothing was kept, so nothing may be acknowledged
+        """
+
+    def keep_reply(self, message_id: int, reply: bytes) -> None: ...
+    def claim(self, worker: str, limit: int, lease_s: float = 60.0) -> list[Message]:
+        """Lease the oldest due message of each free lane, oldest first: never two of one lane, never one whose lane has
+        an earlier message in flight. A lease that ran out is free again."""
+
+    def messages(self, where: MessageFilter) -> list[Message]: ...
+    def balance(self) -> list[Balance]:
+        """One per source, read in one snapshot."""
+
+    # jobs
+    def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0) -> list[Job]:
+        """Lease the oldest due queued job of each free (target, lane)."""
+
+    def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]: ...
+
+    def ping(self) -> None:
+        """Raises Unavailable when the database does not answer."""
+
+    def close(self) -> None: ...
