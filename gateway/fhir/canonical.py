@@ -1,6 +1,6 @@
 """The names under which the alliance publishes its own identifiers, codes and extensions, and nowhere else.
 
-Every function takes the base as its last argument, so that an alliance with a domain of its own (GATEWAY_BASE) can use it.
+Every function takes the base as its last argument, so that an alliance with a domain of its own can put it there.
 """
 
 from __future__ import annotations

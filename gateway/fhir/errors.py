@@ -62,7 +62,12 @@ class GatewayError(Exception):
     status: int | None = None  # where one error has several HTTP statuses (Unsupported: 400, 404, 405)
 
     def __init__(
-        self, *issues: Issue | str, zh: str = "", en: str = "", at: str | tuple[str, ...] = (), status: int | None = None
+        self,
+        *issues: Issue | str,
+        zh: str = "",
+        en: str = "",
+        at: str | tuple[str, ...] = (),
+        status: int | None = None,
     ) -> None:
         found = [issue for issue in issues if isinstance(issue, Issue)]
         codes = [issue for issue in issues if isinstance(issue, str)]
@@ -146,7 +151,11 @@ FACES: dict[type[GatewayError], Face] = {
 
 def face(error: GatewayError) -> Face:
     """The face of an error; its own status, where it has one, overrides the table's."""
-    found = next(FACES[kind] for kind in type(error).__mro__ if kind in FACES) if type(error) is not GatewayError else FACES[Fault]
+    found = (
+        next(FACES[kind] for kind in type(error).__mro__ if kind in FACES)
+        if type(error) is not GatewayError
+        else FACES[Fault]
+    )
     return found if error.status is None else found._replace(http_status=error.status)
 
 
