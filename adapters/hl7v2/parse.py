@@ -1,0 +1,534 @@
+"""Bytes of an HL7 v2 message to a Tree that splits on demand and forgets no byte.
+
+source  HL7 v2.5.1 chapter 2.5 (messages, segments, fields), 2.6.1 (rules for the sender), 2.10 (batches)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from adapters.hl7v2 import charset, structure
+from adapters.hl7v2.escape import Separators, undecodable
+from adapters.hl7v2.path import Path, Step, compiled, written
+from adapters.kit.contract import Source
+from gateway.fhir.errors import Invalid, Issue, Malformed
+
+_HEADERS = ("MSH", "FHS", "BHS")  # their first field is the field separator itself
+_ENDS = re.compile(r"([\r\n]+)")
+_LEAD = "\ufeff\x00\x0b\x1c \t\r\n"
+_TAIL = re.compile(r"[\x00\x0b\x1c\x1a\r\n]*\Z")
+_NO_MSH = Malformed(
+    "structure",
+    zh="报文不是以 MSH 段开头，无法解析；请检查发送方的 HL7 v2 输出或编码",
+    en="The message does not begin with an MSH segment; check the sender's HL7 v2 output and its encoding",
+    at="MSH",
+)
+
+
+class Segment:
+    """One segment: its raw text, kept until a value is put; its fields, split when first asked for.
+
+    fields[0] is the name, fields[n] the raw text of field n (MSH-1 is the separator itself)
+    index   counts the segments of this name in the message, from 1
+    """
+
+    __slots__ = ("_fields", "_raw", "changed", "index", "name", "separators")
+
+    def __init__(self, name: str, raw: str, separators: Separators, index: int) -> None:
+        self.name = name
+        self._raw = raw
+        self.separators = separators
+        self.index = index
+        self.changed = False
+        self._fields: list[str] | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        if self._fields is None:
+            parts = self._raw.split(self.separators.field)
+            if self.name in _HEADERS:
+                parts.insert(1, self.separators.field)
+            self._fields = parts
+        return self._fields
+
+    @property
+    def raw(self) -> str:
+        if self.changed and self._fields is not None:
+            separator = self.separators.field
+            if self.name in _HEADERS:
+                return self.name + separator + separator.join(self._fields[2:])
+            return separator.join(self._fields)
+        return self._raw
+
+    def set(self, field: int, raw: str) -> None:
+        fields = self.fields
+        fields.extend([""] * (field + 1 - len(fields)))
+        fields[field] = raw
+        self.changed = True
+
+    @property
+    def label(self) -> str:
+        return self.name if self.index == 1 else f"{self.name}[{self.index}]"
+
+    @property
+    def holds(self) -> bool:
+        """Whether any field says something: AL1||| does not."""
+        if self.name in _HEADERS:
+            return True
+        return _holds(self.raw[3:].replace(self.separators.field, ""), self.separators.splits)
+
+
+class Node:
+    """A place in a Tree: the message, a segment, a repetition, a component or a sub-component. Numbers not reached are 0.
+
+    Nodes are equal when they are the same place to the same depth; PID-3 and PID-3.1 share their path but are not equal.
+    """
+
+    __slots__ = ("component", "field", "repetition", "segment", "sub", "tree")
+
+    def __init__(
+        self, tree: Tree, segment: Segment | None, field: int = 0, repetition: int = 0, component: int = 0, sub: int = 0
+    ) -> None:
+        self.tree = tree
+        self.segment = segment
+        self.field = field
+        self.repetition = repetition
+        self.component = component
+        self.sub = sub
+
+    @property
+    def path(self) -> str:
+        """The canonical path: see adapters.hl7v2.path."""
+        if self.segment is None:
+            return ""
+        return written(self.segment.label, self.field, self.repetition, self.component, self.sub)
+
+    @property
+    def raw(self) -> str:
+        """The text as it stands in the message, delimiters and escapes included."""
+        if self.segment is None:
+            return ""
+        if not self.field:
+            return self.segment.raw
+        fields = self.segment.fields
+        raw = fields[self.field] if self.field < len(fields) else ""
+        if not raw or self.segment.name in _HEADERS and self.field <= 2:
+            return raw
+        separators = self.segment.separators
+        raw = _part(raw, separators.repetition, self.repetition)
+        if self.component:
+            raw = _part(raw, separators.component, self.component)
+        if self.sub:
+            raw = _part(raw, separators.sub, self.sub)
+        return raw
+
+    @property
+    def text(self) -> str:
+        """The value, unescaped. Of a composite: its first component, as the standard reads it; of a segment: its raw text."""
+        raw = self.raw
+        if self.segment is None or not self.field:
+            return raw
+        separators = self.segment.separators
+        if self.segment.name in _HEADERS and self.field <= 2:
+            return raw
+        if not self.component:
+            raw = _part(raw, separators.component, 1)
+        if not self.sub:
+            raw = _part(raw, separators.sub, 1)
+        return "" if raw == '""' else separators.unescaped(raw, self.tree.encoding)
+
+    @property
+    def null(self) -> bool:
+        """The sender says: this value is deleted."""
+        return self.raw == '""'
+
+    @property
+    def invalid(self) -> bool:
+        """Bytes here mean nothing in the message's character set; text shows them as U+FFFD, encode gives them back."""
+        return undecodable(self.raw)
+
+    def _place(self) -> tuple[int, int, int, int, int]:
+        return id(self.segment), self.field, self.repetition, self.component, self.sub
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.tree is other.tree and self._place() == other._place()
+
+    def __hash__(self) -> int:
+        return hash(self._place())
+
+    def __repr__(self) -> str:
+        return f"Node({self.path})"
+
+
+class Tree:
+    """A message: segments in order, each still in its own bytes until a value is put.
+
+    encoding           the codec that was used; encoding_declared: MSH-18 as sent, "" when absent
+    issues             what was strange about the bytes (undecodable, MSH-18 wrong): warnings, the message is still readable
+    data               the bytes received; b"" for a new one
+    """
+
+    def __init__(self, data: bytes, head: str, pieces: list[str], tail: str, decoded: charset.Decoded) -> None:
+        self.data = data
+        self.head = head
+        self.tail = tail
+        self.encoding = decoded.encoding
+        self.whole = decoded.whole
+        first = pieces[0]
+        field = first[3]
+        characters = first[4:].split(field, 1)[0]
+        self.separators = Separators(field, characters)
+        self.end = pieces[1] if len(pieces) > 1 and pieces[1] else "\r"
+        if len(self.end) > 1:
+            self.end = "\r\n" if self.end.startswith("\r\n") else self.end[0]
+        self.segments: list[Segment] = []
+        self.ends: dict[int, str] = {}  # id of segment → its terminator, where it is not the message's usual one
+        self.named: dict[str, list[Segment]] = {}
+        self._owners: structure.Owners | None = None
+        self._read(pieces)
+        self.origin = list(self.segments)
+        self.root = Node(self, None)
+        self.encoding_declared = self._field("MSH", 18).split(self.separators.repetition or "\r")[0].strip()
+
+    def _read(self, pieces: list[str]) -> None:
+        separators, named, segments = self.separators, self.named, self.segments
+        field = separators.field
+        texts: list[str] = []
+        ends: list[str] = []
+        for i in range(0, len(pieces), 2):
+            line = pieces[i]
+            name = line[:3]
+            # A line break inside a value is not the end of a segment: what follows does not begin as a segment does.
+            if texts and not (line[3:4] in (field, "") and len(name) == 3 and _is_name(name)):
+                texts[-1] += ends[-1] + line
+                ends[-1] = pieces[i + 1] if i + 1 < len(pieces) else ""
+                continue
+            texts.append(line)
+            ends.append(pieces[i + 1] if i + 1 < len(pieces) else "")
+        usual = self.end
+        for text, end in zip(texts, ends, strict=True):
+            name = text[:3]
+            same = named.setdefault(name, [])
+            segment = Segment(name, text, separators, len(same) + 1)
+            same.append(segment)
+            segments.append(segment)
+            if end != usual:
+                self.ends[id(segment)] = end
+
+    @property
+    def kind(self) -> str:
+        """MSH-9.1^9.2; the message code alone when there is no event (ACK); from 9.3 when only that is sent."""
+        parts = self._field("MSH", 9).split(self.separators.repetition or "\r")[0].split(self.separators.component or "\r")
+        code, event = parts[0].strip(), parts[1].strip() if len(parts) > 1 else ""
+        if not event and len(parts) > 2 and "_" in parts[2]:
+            event = parts[2].partition("_")[2].strip()
+        return f"{code}^{event}" if event else code
+
+    @property
+    def version(self) -> str:
+        return self._field("MSH", 12).split(self.separators.component or "\r")[0].strip()
+
+    def _field(self, name: str, number: int) -> str:
+        segments = self.named.get(name)
+        fields = segments[0].fields if segments else []
+        return fields[number] if number < len(fields) else ""
+
+    @property
+    def issues(self) -> tuple[Issue, ...]:
+        found = []
+        if not self.whole:
+            found.append(
+                Issue(
+                    "value",
+                    f"报文含有按 {self.encoding} 无法解码的字节，已原样保留；请核对 MSH-18 或来源的 encoding 设置",
+                    f"Some bytes mean nothing in {self.encoding}; they are kept as they are. Check MSH-18 or the source's encoding",
+                    tuple(node.path for node in self.leaves() if node.invalid) or ("MSH-18",),
+                    "warning",
+                )
+            )
+        declared = self.encoding_declared
+        if declared and charset.codec(declared) != self.encoding and not self.data.isascii():
+            found.append(
+                Issue(
+                    "value",
+                    f"MSH-18 声明的字符集与内容不符，已按 {self.encoding} 读取；请在发送方更正 MSH-18",
+                    f"MSH-18 does not name the character set of the content, read as {self.encoding}; correct MSH-18 at the sender",
+                    ("MSH-18",),
+                    "warning",
+                )
+            )
+        return tuple(found)
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def select(self, path: str, node: Node | None = None) -> list[Node]:
+        """The places at path that hold something, in message order (see adapters.hl7v2.path for the grammar).
+
+        A path with a segment, below a node: the node's own segment when it has that name; else the segments that the node's
+        segment owns (the OBX of this OBR); else the one that owns it (the OBR of this OBX); else those of the whole message.
+        The null value \"\" holds nothing: it asks for absence.
+        """
+        at = compiled(path)
+        if not at.steps:
+            return [] if node is None else self._below(at, node)
+        segments = self._segments(at, node)
+        if not at.field:
+            return [Node(self, segment) for segment in segments if segment.holds]
+        found: list[Node] = []
+        field, component, sub = at.field, at.component, at.sub
+        splits, repetition_mark = self.separators.splits, self.separators.repetition
+        for segment in segments:
+            fields = segment.fields
+            raw = fields[field] if field < len(fields) else ""
+            if not raw:
+                continue
+            if segment.name in _HEADERS and field <= 2:
+                found.append(Node(self, segment, field, 1))
+                continue
+            repetitions = raw.split(repetition_mark) if repetition_mark and repetition_mark in raw else [raw]
+            for number, text in enumerate(repetitions, 1):
+                if at.repetition and number != at.repetition:
+                    continue
+                if component:
+                    text = _part(text, self.separators.component, component)
+                if sub:
+                    text = _part(text, self.separators.sub, sub)
+                if text and _holds(text, splits):
+                    found.append(Node(self, segment, field, number, component, sub))
+        return found
+
+    def leaves(self) -> Iterator[Node]:
+        """Every place with a value of its own: each non-empty sub-component once, but MSH-1, MSH-2 and nulls."""
+        separators = self.separators
+        repetition, component, sub = separators.repetition, separators.component, separators.sub
+        for segment in self.segments:
+            header = segment.name in _HEADERS
+            for number, raw in enumerate(segment.fields):
+                if not raw or number == 0 or (header and number <= 2) or raw == '""':
+                    continue
+                for r, repeated in enumerate(raw.split(repetition) if repetition and repetition in raw else (raw,), 1):
+                    if not repeated:
+                        continue
+                    if component and component in repeated:
+                        for c, part in enumerate(repeated.split(component), 1):
+                            if not part or part == '""':
+                                continue
+                            if sub and sub in part:
+                                for s, piece in enumerate(part.split(sub), 1):
+                                    if piece and piece != '""':
+                                        yield Node(self, segment, number, r, c, s)
+                            else:
+                                yield Node(self, segment, number, r, c, 1)
+                    elif sub and sub in repeated:
+                        for s, piece in enumerate(repeated.split(sub), 1):
+                            if piece and piece != '""':
+                                yield Node(self, segment, number, r, 1, s)
+                    elif repeated != '""':
+                        yield Node(self, segment, number, r, 1, 1)
+
+    def _below(self, at: Path, node: Node) -> list[Node]:
+        target = _deeper(self, node, at)
+        return [target] if target is not None and target.raw and _holds(target.raw, self.separators.splits) else []
+
+    def _segments(self, at: Path, node: Node | None) -> list[Segment]:
+        found = self._step(at.steps[0], None if at.absolute or node is None else node.segment)
+        for step in at.steps[1:]:
+            found = [inner for outer in found for inner in self._step(step, outer, owned=True)]
+        return found
+
+    def _step(self, step: Step, base: Segment | None, owned: bool = False) -> list[Segment]:
+        name, index = step
+        if base is None:
+            found = self.named.get(name, [])
+        elif base.name == name and not owned:
+            found = [base]
+        elif structure.may_own(base.name, name) or owned:
+            found = self.owners.owned(base, name)
+        elif structure.may_own(name, base.name) and (owner := self.owners.owner(base, name)) is not None:
+            found = [owner]
+        else:
+            found = self.named.get(name, [])
+        return found[index - 1 : index] if index else found
+
+    @property
+    def owners(self) -> structure.Owners:
+        if self._owners is None:
+            self._owners = structure.Owners(self.segments)
+        return self._owners
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def put(self, path: str, text: str, node: Node | None = None, index: int = 1) -> Node:
+        """Set the value at path, making segments, repetitions and components that are missing.
+
+        text   "" only gives the place (a context for further puts) and changes nothing; '\"\"' writes the null value.
+               The text that is already there is left in its own spelling, byte for byte; another text replaces it
+        index  which repetition of the last thing in path that repeats and carries no [n]: the field, or the segment when
+               path ends with one
+        raises ValueError for MSH-1, MSH-2 or a path without a node to start from; Invalid when the message has no escape
+               character and the text needs one
+        """
+        at = compiled(path)
+        if at.steps:
+            segment = self._made(at, node, index)
+            target = Node(self, segment)
+            if at.field:
+                target = Node(self, segment, at.field, at.repetition or index, at.component, at.sub)
+        else:
+            deeper = None if node is None or not node.field else _deeper(self, node, at)
+            if deeper is None:
+                raise ValueError(f"{path!r} has no place below {node!r}")
+            target = deeper
+        if text and target.segment is not None and target.field:
+            self._write(target, target.segment, text)
+        return target
+
+    def _write(self, node: Node, segment: Segment, text: str) -> None:
+        if segment.name in _HEADERS and node.field <= 2:
+            raise ValueError("MSH-1 and MSH-2 are the message's separators, not values")
+        if (node.text == text and text != '""') or (text == '""' and node.null):
+            return
+        separators = self.separators
+        if not separators.escape and any(c in text for c in separators.splits + separators.field + "\r\n"):
+            raise Invalid(
+                "value",
+                zh="该报文的 MSH-2 没有转义字符，无法写入含分隔符的文本；请在来源设置中使用 ^~\\&",
+                en="MSH-2 of this message has no escape character, so a text with separators cannot be written; use ^~\\&",
+                at=node.path,
+            )
+        raw = separators.escaped(text)
+        fields = segment.fields
+        field = fields[node.field] if node.field < len(fields) else ""
+        repetition = _part(field, separators.repetition, node.repetition)
+        component = _part(repetition, separators.component, node.component or 1)
+        component = _with_part(component, separators.sub, node.sub or 1, raw)
+        repetition = _with_part(repetition, separators.component, node.component or 1, component)
+        segment.set(node.field, _with_part(field, separators.repetition, node.repetition, repetition))
+
+    def _made(self, at: Path, node: Node | None, index: int) -> Segment:
+        base = None if at.absolute or node is None else node.segment
+        for position, step in enumerate(at.steps):
+            last = position == len(at.steps) - 1
+            wanted = step.index or (index if last and not at.field else 1)
+            found = self._step(Step(step.name, 0), base, owned=position > 0)
+            while len(found) < wanted:
+                owner = base if base is not None and (position > 0 or structure.may_own(base.name, step.name)) else None
+                self._insert(step.name, owner)
+                found = self._step(Step(step.name, 0), base, owned=position > 0)
+            base = found[wanted - 1]
+        assert base is not None
+        return base
+
+    def _insert(self, name: str, owner: Segment | None) -> None:
+        code = self.kind.partition("^")[0]
+        at = structure.position(self.segments, self.owners, name, owner, code)
+        segment = Segment(name, name, self.separators, 0)
+        segment.changed = True
+        self.segments.insert(at, segment)
+        same = self.named[name] = [other for other in self.segments if other.name == name]
+        for number, other in enumerate(same, 1):
+            other.index = number
+        self._owners = None
+
+
+def parse(data: bytes, source: Source) -> Tree:
+    """Any bytes to a Tree.
+
+    source   options["encoding"] is what MSH-18 means when it is absent or unknown
+    raises   Malformed when there is no MSH, or several messages in one (see split)
+    """
+    text, decoded = _decoded(data, str(source.options.get("encoding", "")))
+    body = text.lstrip(_LEAD)
+    head = text[: len(text) - len(body)]
+    if body[:3] != "MSH":
+        raise Malformed(*_NO_MSH.issues)
+    if len(body) < 5 or not _separates(body[3]):
+        raise Malformed(
+            "structure",
+            zh="MSH 段没有字段分隔符（MSH-1），无法解析；请检查发送方的 HL7 v2 输出",
+            en="The MSH segment has no field separator (MSH-1); check the sender's HL7 v2 output",
+            at="MSH-1",
+        )
+    found = _TAIL.search(body)
+    tail = body[found.start() :] if found else ""
+    pieces = _ENDS.split(body[: len(body) - len(tail)] if tail else body)
+    tree = Tree(data, head, pieces, tail, decoded)
+    if len(tree.named["MSH"]) > 1:
+        raise Malformed(
+            "structure",
+            zh="一次投递里有多条报文（多个 MSH 段）；请按批次（FHS/BHS）拆分后再处理",
+            en="There are several messages (MSH segments) in one; split the batch first",
+            at="MSH[2]",
+        )
+    return tree
+
+
+def _decoded(data: bytes, default: str) -> tuple[str, charset.Decoded]:
+    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"M\x00S\x00", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\x00M\x00S", "utf-16-be")):
+        if data.startswith(mark):
+            try:
+                decoded = charset.Decoded(data.decode(encoding), encoding, True)
+            except UnicodeDecodeError:
+                raise Malformed(*_NO_MSH.issues) from None
+            return decoded.text, decoded
+    decoded = charset.decoded(data, declared_charset(data), default)
+    return decoded.text, decoded
+
+
+def declared_charset(data: bytes) -> str:
+    """MSH-18's first repetition, read from the bytes before they are decoded. A Chinese name in MSH-3..6 may hold the separator
+    as a trail byte: then this finds another field's text, which is no character set, and detection decides."""
+    start = data.find(b"MSH")
+    if start < 0 or len(data) < start + 8:
+        return ""
+    head = re.split(rb"[\r\n]", data[start : start + 4096], maxsplit=1)[0]
+    fields = head.split(head[3:4]) if head[3:4] else []
+    if len(fields) < 18:
+        return ""
+    return re.split(rb"[~^]", fields[17], maxsplit=1)[0].strip().decode("ascii", "replace")
+
+
+def _separates(character: str) -> bool:
+    return not character.isalnum() and character.isprintable() and character != '"'
+
+
+def _is_name(name: str) -> bool:
+    return name.isascii() and name.isalnum() and name[0].isalpha() and name == name.upper()
+
+
+def _part(raw: str, separator: str, number: int) -> str:
+    if not separator or separator not in raw:
+        return raw if number == 1 else ""
+    parts = raw.split(separator, number)
+    return parts[number - 1] if number <= len(parts) else ""
+
+
+def _with_part(raw: str, separator: str, number: int, part: str) -> str:
+    if not separator:
+        if number > 1:
+            raise ValueError("the message's MSH-2 has no separator for this place")
+        return part
+    parts = raw.split(separator)
+    parts.extend([""] * (number - len(parts)))
+    parts[number - 1] = part
+    return separator.join(parts)
+
+
+def _holds(raw: str, splits: str) -> bool:
+    if '""' in raw:
+        raw = raw.replace('""', "")
+    return bool(raw.strip(splits))
+
+
+def _deeper(tree: Tree, node: Node, at: Path) -> Node | None:
+    """The place at a relative path, or None where the standard has none (below a sub-component, or of a segment)."""
+    if not at.component:
+        return node
+    if not node.field:
+        return None
+    if node.sub:
+        return node if at.component == 1 and at.sub <= 1 else None
+    if node.component:
+        return Node(tree, node.segment, node.field, node.repetition, node.component, at.component) if at.sub <= 1 else None
+    return Node(tree, node.segment, node.field, node.repetition, at.component, at.sub)

@@ -1,0 +1,71 @@
+"""How tables address a place in an HL7 v2 message, compiled once.
+
+    path      = ["/"] step {"/" step} ["-" field]        PID  DG1[2]  PID-3  PID-3[2].4.1  ORC/OBR/OBX-5
+              | [datatype "."] component ["." sub]       CX.1  CX.4.1  4.1  .4.1           below a repetition or a component
+              | "."                                      the node itself
+    step      = NAME ["[" n "]"]                         three characters: PID, Z01; all of that name without [n]
+    field     = n ["[" r "]"] ["." component ["." sub]]  all repetitions without [r]
+    numbers   count from 1
+
+The canonical path of a place leaves out "[1]" and every ".1" at the end, whatever the message holds there: PID-7, PID-7.1 and
+PID-7.1.1 are one place, whose path is PID-7. This is the standard's own rule for growing a field into components (HL7 v2.5.1
+chapter 2.8.2: the old value is the first component), so it stays true when a sender adds components tomorrow.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+_STEP = r"([A-Z][A-Z0-9]{2})(?:\[([1-9]\d*)\])?"
+_STEPS = re.compile(rf"(/?)((?:{_STEP}/)*{_STEP})(?:-([1-9]\d*)(?:\[([1-9]\d*)\])?(?:\.([1-9]\d*)(?:\.([1-9]\d*))?)?)?")
+_RELATIVE = re.compile(r"(?:[A-Z]{2,3}\.|\.)?([1-9]\d*)(?:\.([1-9]\d*))?")
+_ONE_STEP = re.compile(_STEP)
+
+
+class Step(NamedTuple):
+    """A segment's name, and which of them; 0 means all."""
+
+    name: str
+    index: int
+
+
+class Path(NamedTuple):
+    """A compiled path; a number that was not written is 0. No steps: relative to a repetition or a component."""
+
+    absolute: bool
+    steps: tuple[Step, ...]
+    field: int
+    repetition: int
+    component: int
+    sub: int
+
+
+@lru_cache(maxsize=8192)
+def compiled(path: str) -> Path:
+    """Read a path.
+
+    raises  ValueError for anything outside the grammar
+    """
+    if path == ".":
+        return Path(False, (), 0, 0, 0, 0)
+    if found := _RELATIVE.fullmatch(path):
+        return Path(False, (), 0, 0, int(found[1]), int(found[2] or 0))
+    if found := _STEPS.fullmatch(path):
+        steps = tuple(Step(name, int(index or 0)) for name, index in _ONE_STEP.findall(found[2]))
+        field, repetition, component, sub = (int(part or 0) for part in found.groups()[-4:])
+        return Path(found[1] == "/", steps, field, repetition, component, sub)
+    raise ValueError(f"not an HL7 v2 path: {path!r} (examples: PID-3.1, DG1[2]-3, CX.4.1)")
+
+
+def written(segment: str, field: int = 0, repetition: int = 1, component: int = 0, sub: int = 0) -> str:
+    """The canonical path of a place; segment already carries its own [n]."""
+    if not field:
+        return segment
+    text = f"{segment}-{field}" if repetition <= 1 else f"{segment}-{field}[{repetition}]"
+    if sub > 1:
+        return f"{text}.{component}.{sub}"
+    if component > 1:
+        return f"{text}.{component}"
+    return text
