@@ -58,6 +58,7 @@ class Message:
     origin       id of the message that this one repeats (duplicate) or works again (replay), None otherwise
     ledger       what became of every source value, JSON
     table        version of the mapping tables that worked it
+    attempts     counted by claim(), and by nobody else: settle() knows by it whether the lease is still this worker's
     """
 
     source: str
@@ -113,7 +114,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """Which messages a command means; empty fields do not narrow."""
+    """Which messages a command means; empty fields do not narrow. after: only ids above it, for the next page."""
 
     ids: tuple[int, ...] = ()
     source: str = ""
@@ -121,6 +122,7 @@ class MessageFilter:
     kind: str = ""
     since: int = 0
     until: int = 0
+    after: int = 0
     limit: int = 1000
 
 
@@ -172,9 +174,13 @@ class Transaction(Protocol):
     def add_jobs(self, jobs: Sequence[Job]) -> None: ...
 
     def settle(self, message: Message) -> None:
-        """Store a message's new state, ledger, reason, reply, due_at; its lease ends."""
+        """Store a message's new state, kind, lane, ledger, reason, reply, origin, due_at, table, worked_at; its lease ends.
 
-    def settle_job(self, job: Job) -> None: ...
+        raises  Conflict when its lease ran out and another worker claimed it: let the transaction fail, the other one works it
+        """
+
+    def settle_job(self, job: Job) -> None:
+        """Store a job's new state, due_at, control_id, body, reply, reason; its lease ends. Raises Conflict as settle does."""
 
     def add_message(self, message: Message) -> Message:
         """Insert a further message (a replay); gives its id."""
@@ -203,13 +209,16 @@ class Store(Protocol):
     def receive(self, message: Message) -> Message:
         """Commit a message before anybody acknowledges it, and tell what it is.
 
-        returns  the message with its id and state: "received" when new; "duplicate" (body not kept again, origin and
+        message  its state is "received", or "quarantined" with a reason when it was refused at the door and is only kept
+        returns  the message with its id and state: as given when new; "duplicate" (body not kept again, origin and
                  reply of the first one) when source, control_id and sha256 are known; "quarantined" with a conflict
                  reason when source and control_id are known with other bytes
         raises   Unavailable: nothing was kept, so nothing may be acknowledged
         """
 
-    def keep_reply(self, message_id: int, reply: bytes) -> None: ...
+    def keep_reply(self, message_id: int, reply: bytes) -> None:
+        """Store what was answered to the sender, so that a duplicate is answered the same."""
+
     def claim(self, worker: str, limit: int, lease_s: float = 60.0) -> list[Message]:
         """Lease the oldest due message of each free lane, oldest first: never two of one lane, never one whose lane has
         an earlier message in flight. A lease that ran out is free again."""

@@ -1,0 +1,72 @@
+"""Replay: work messages again, from their bytes as received, with the tables of today.
+
+A replay is a new attempt, linked to the one before (origin), and that one becomes superseded in the same transaction:
+received grows by one and so does superseded, and the conservation law holds at every instant. What a message wrote before
+is not undone; its resources are found again by their business identifiers, and get a new version where something differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.fhir.principal import GATEWAY, Principal
+from gateway.store.contract import Message, MessageFilter, Store
+
+_AGAIN = ("stored", "quarantined")
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """attempts: the new messages, oldest first. passed_over: ids that cannot be replayed, with their states: still in
+    flight, a duplicate (replay its first one), superseded (replay its latest attempt)."""
+
+    attempts: tuple[Message, ...]
+    passed_over: tuple[tuple[int, str], ...]
+
+
+def replay(
+    store: Store, where: MessageFilter, principal: Principal = GATEWAY, *, arrived: Callable[[], None] = lambda: None
+) -> Replayed:
+    """Make a new attempt for every message that the filter means and that has come to an end.
+
+    where    ids, or a filter; oldest first, so that each lane is worked again in its order
+    returns  what was made, and what was passed over
+    raises   Unavailable; attempts already made stay made
+    """
+    attempts: list[Message] = []
+    passed_over: list[tuple[int, str]] = []
+    for found in store.messages(where):
+        again, state = _again(store, found.id, principal)
+        if again is None:
+            passed_over.append((found.id, state))
+        else:
+            attempts.append(again)
+    if attempts:
+        arrived()
+    return Replayed(tuple(attempts), tuple(passed_over))
+
+
+def _again(store: Store, message_id: int, principal: Principal) -> tuple[Message | None, str]:
+    with store.transaction(principal) as within:
+        # Two operators may ask for the same replay at the same instant: the second sees what the first one made.
+        within.lock([f"replay {message_id}"])
+        before = store.messages(MessageFilter(ids=(message_id,)))[0]
+        if before.state not in _AGAIN:
+            return None, before.state
+        attempt = within.add_message(
+            Message(
+                source=before.source,
+                organisation=before.organisation,
+                control_id=before.control_id,
+                body=before.body,
+                sha256=before.sha256,
+                format=before.format,
+                kind=before.kind,
+                lane=before.lane,
+                reply=before.reply,
+                origin=before.id,
+            )
+        )
+        within.settle(replace(before, state="superseded"))
+        return attempt, before.state
