@@ -1,0 +1,178 @@
+"""The two databases behind one face: connections for writing, for reading, and for a point read at the driver's own speed.
+
+SQLite      WAL, every commit on disk (synchronous=FULL), one writer at a time served in the order of coming;
+            ":memory:" is one connection that all share
+PostgreSQL  psycopg 3, READ COMMITTED; reads run without BEGIN and COMMIT, which saves two round trips each
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import Empty, LifoQueue
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection, create_engine, event, make_url
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from gateway.store.failure import told_plainly
+from gateway.store.turnstile import Turnstile
+
+_BUSY_TIMEOUT_MS = 15_000
+
+
+class Database:
+    """Where the tables are. Safe to share between threads; not between processes (each opens its own)."""
+
+    def __init__(self, url: str, pool_size: int = 20) -> None:
+        parsed = make_url(url if "://" in url else f"sqlite:///{url}")
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.dialect = parsed.get_backend_name()
+        self.in_memory = self.is_sqlite and parsed.database in (None, "", ":memory:")
+        self._turnstile = Turnstile()
+        self._owner: int | None = None
+        self._local = threading.local()
+        self._kept: list[Any] = []
+        self._kept_lock = threading.Lock()
+        self._points: LifoQueue[psycopg.Connection[Any]] = LifoQueue(pool_size)
+        if self.is_sqlite:
+            self._path = "" if self.in_memory else str(Path(str(parsed.database)).expanduser())
+            if self._path:
+                Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+            self._writer, self._reader = self._sqlite_engines(parsed)
+        else:
+            parsed = parsed.set(drivername="postgresql+psycopg")
+            self._conninfo = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+            # pre_ping: a database that was restarted is noticed before the transaction, not in it.
+            self._writer = create_engine(
+                parsed, pool_size=pool_size, max_overflow=0, pool_timeout=30, pool_pre_ping=True
+            )
+            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+
+    def _sqlite_engines(self, url: URL) -> tuple[Engine, Engine]:
+        if self.in_memory:
+            writer = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+            _begin_ourselves(writer, "BEGIN IMMEDIATE")
+            return writer, writer
+        url = url.set(database=self._path)
+        arguments = {"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000}
+        writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=4, connect_args=arguments)
+        reader = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=32, connect_args=arguments)
+        _begin_ourselves(writer, "BEGIN IMMEDIATE")
+        _begin_ourselves(reader, "BEGIN DEFERRED")
+        return writer, reader
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One write transaction, committed when the block ends, rolled back when it raises."""
+        with told_plainly():
+            if self.is_sqlite:
+                with self._turnstile:
+                    self._owner = threading.get_ident()
+                    try:
+                        with self._writer.begin() as connection:
+                            yield connection
+                    finally:
+                        self._owner = None
+            else:
+                with self._writer.begin() as connection:
+                    yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with: on SQLite one snapshot for the block, on PostgreSQL one for each statement."""
+        with told_plainly():
+            if self.in_memory and self._owner != threading.get_ident():
+                with self._turnstile, self._reader.begin() as connection:
+                    yield connection
+            else:
+                with self._reader.connect() as connection:
+                    yield connection
+
+    def point(self, sqlite: str, postgres: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        """One row by a statement in the driver's own words, on a kept connection: the fast path of a read by id.
+
+        source  measured: 10 µs on SQLite where the same through an engine takes 90 to 150 µs
+        """
+        with told_plainly():
+            if self.in_memory:
+                with self.reading() as connection:
+                    found = connection.exec_driver_sql(sqlite, tuple(values)).first()
+                    return None if found is None else tuple(found)
+            if self.is_sqlite:
+                return self._sqlite_point().execute(sqlite, values).fetchone()  # type: ignore[no-any-return]
+            return self._postgres_point(postgres, values)
+
+    def _sqlite_point(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_MS / 1000
+            )
+            connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA cache_size=-8000")
+            self._local.connection = connection
+            with self._kept_lock:
+                self._kept.append(connection)
+        return connection
+
+    def _postgres_point(self, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        for attempt in (1, 2):
+            try:
+                connection = self._points.get_nowait()
+                kept = True
+            except Empty:
+                connection = psycopg.connect(self._conninfo, autocommit=True)
+                kept = False
+            try:
+                row = connection.execute(statement, values).fetchone()
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                connection.close()
+                # A kept connection may have died with a restart of the database: one fresh one decides.
+                if kept and attempt == 1:
+                    self._drop_points()
+                    continue
+                raise
+            if self._points.full():
+                connection.close()
+            else:
+                self._points.put(connection)
+            return row
+        raise AssertionError("the second attempt returns or raises")
+
+    def _drop_points(self) -> None:
+        while True:
+            try:
+                self._points.get_nowait().close()
+            except Empty:
+                return
+
+    def close(self) -> None:
+        self._drop_points()
+        with self._kept_lock:
+            for connection in self._kept:
+                connection.close()
+            self._kept.clear()
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def _begin_ourselves(engine: Engine, statement: str) -> None:
+    """The driver's implicit BEGIN comes too late and is DEFERRED, which deadlocks on the first upgrade: begin in our own words."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA temp_store=MEMORY")
+        connection.execute("PRAGMA cache_size=-16000")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)

@@ -1,0 +1,23 @@
+"""Names that a transaction holds until its end: what makes "look, then create" safe where no row exists yet to be locked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import blake2b
+
+from sqlalchemy import Connection
+
+
+def lock(connection: Connection, keys: Iterable[str]) -> None:
+    """Hold these names until the transaction ends, in sorted order, so that two callers never wait for each other.
+
+    SQLite needs none: its one writer is alone already.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    for number in sorted({_number(key) for key in keys}):
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (number,))
+
+
+def _number(key: str) -> int:
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), signed=True)

@@ -1,0 +1,176 @@
+"""The store over SQLite and PostgreSQL: one body of code, put together from versions, search, messages and jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, text
+
+from gateway.fhir.principal import Principal
+from gateway.search.query import Clause, Query
+from gateway.store import jobs, messages, migrations, search_sql, versions
+from gateway.store.contract import Balance, Job, Message, MessageFilter, Page, Version, Write
+from gateway.store.database import Database
+from gateway.store.locking import lock
+from gateway.store.row_id import now_us
+
+Restriction = Callable[[str, Principal], Sequence[Clause]]
+"""What everything of a type that a principal may see must satisfy; nothing for "all". gateway/access/policy.py has the one used."""
+
+
+def see_all(resource_type: str, principal: Principal) -> Sequence[Clause]:
+    return ()
+
+
+def open_store(url: str, restrict: Restriction = see_all, pool_size: int = 20) -> SqlStore:
+    """Open a database, bring its tables up to date (one process at a time), and give the store.
+
+    url     sqlite:///path, a bare path, ":memory:", or postgresql://…
+    raises  Unavailable when the database does not answer
+    """
+    database = Database(url, pool_size)
+    try:
+        migrations.upgrade(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database, restrict)
+
+
+class SqlTransaction:
+    """One write transaction; see contract.Transaction."""
+
+    def __init__(self, connection: Connection, principal: Principal, restrict: Restriction) -> None:
+        self.principal = principal
+        self._connection = connection
+        self._restrict = restrict
+        self._located: dict[tuple[str, str], versions.Located] = {}
+        self._newest = 0
+        self._now = 0
+
+    def lock(self, keys: Iterable[str]) -> None:
+        lock(self._connection, keys)
+
+    def current(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
+        wanted = set(references)
+        missing = wanted - self._located.keys()
+        if missing:
+            found = versions.current(self._connection, missing)
+            self._located |= found
+            self._newest = max([self._newest, *(one.version.updated_at for one in found.values())])
+        return {reference: self._located[reference].version for reference in wanted if reference in self._located}
+
+    def search(self, query: Query) -> Page:
+        return search_sql.search(self._connection, query, self.principal, self._restrict)
+
+    def write(self, writes: Sequence[Write]) -> None:
+        if not writes:
+            return
+        self.current((one.version.resource_type, one.version.id) for one in writes if one.version.version > 1)
+        versions.write(self._connection, writes, self._located)
+
+    def add_jobs(self, promised: Sequence[Job]) -> None:
+        jobs.add(self._connection, promised)
+
+    def settle(self, message: Message) -> None:
+        messages.settle(self._connection, message)
+
+    def settle_job(self, job: Job) -> None:
+        jobs.settle(self._connection, job)
+
+    def add_message(self, message: Message) -> Message:
+        return messages.add(self._connection, message)
+
+    def now(self) -> int:
+        # Whole milliseconds, because meta.lastUpdated shows no more: text and column then tell the same order.
+        if not self._now:
+            self._now = max(now_us(), self._newest + 1000) // 1000 * 1000
+        return self._now
+
+
+class SqlStore:
+    """The database; see contract.Store. Safe to share between threads."""
+
+    def __init__(self, database: Database, restrict: Restriction = see_all) -> None:
+        self._database = database
+        self._restrict = restrict
+
+    @property
+    def reads_fast(self) -> bool:
+        """Whether a read by id is so short that it may run in the event loop (a local file, no network)."""
+        return self._database.is_sqlite and not self._database.in_memory
+
+    @contextmanager
+    def transaction(self, principal: Principal) -> Iterator[SqlTransaction]:
+        with self._database.writing() as connection:
+            yield SqlTransaction(connection, principal, self._restrict)
+
+    def read(self, resource_type: str, id: str, principal: Principal) -> Version | None:
+        if clauses := self._restrict(resource_type, principal):
+            with self._database.reading() as connection:
+                if not search_sql.sees(connection, resource_type, id, clauses, principal, self._restrict):
+                    return None
+        row = self._database.point(versions.READ_SQLITE, versions.READ_POSTGRES, (resource_type, id))
+        return None if row is None else Version(resource_type, id, *row)
+
+    def vread(self, resource_type: str, id: str, version: int, principal: Principal) -> Version | None:
+        if clauses := self._restrict(resource_type, principal):
+            with self._database.reading() as connection:
+                if not search_sql.sees(connection, resource_type, id, clauses, principal, self._restrict):
+                    return None
+        row = self._database.point(versions.VREAD_SQLITE, versions.VREAD_POSTGRES, (resource_type, id, version))
+        return None if row is None else Version(resource_type, id, *row)
+
+    def history(self, resource_type: str, id: str, principal: Principal, count: int = 20, before: int = 0) -> Page:
+        with self._database.reading() as connection:
+            if (clauses := self._restrict(resource_type, principal)) and not search_sql.sees(
+                connection, resource_type, id, clauses, principal, self._restrict
+            ):
+                return Page((), total=0)
+            rows, total = versions.history(connection, resource_type, id, count, before)
+        further = len(rows) > count
+        return Page(rows[:count], total=total, next=str(rows[count - 1].version) if further and count else "")
+
+    def search(self, query: Query, principal: Principal) -> Page:
+        with self._database.reading() as connection:
+            return search_sql.search(connection, query, principal, self._restrict)
+
+    def counts(self, principal: Principal) -> dict[str, int]:
+        with self._database.reading() as connection:
+            return versions.counts(connection)
+
+    def receive(self, message: Message) -> Message:
+        with self._database.writing() as connection:
+            return messages.receive(connection, message)
+
+    def keep_reply(self, message_id: int, reply: bytes) -> None:
+        with self._database.writing() as connection:
+            messages.keep_reply(connection, message_id, reply)
+
+    def claim(self, worker: str, limit: int, lease_s: float = 60.0) -> list[Message]:
+        with self._database.writing() as connection:
+            return messages.claim(connection, worker, limit, lease_s)
+
+    def messages(self, where: MessageFilter) -> list[Message]:
+        with self._database.reading() as connection:
+            return messages.find(connection, where)
+
+    def balance(self) -> list[Balance]:
+        with self._database.reading() as connection:
+            return messages.balance(connection)
+
+    def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0) -> list[Job]:
+        with self._database.writing() as connection:
+            return jobs.claim(connection, worker, limit, lease_s)
+
+    def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]:
+        with self._database.reading() as connection:
+            return jobs.find(connection, state, target, ids, limit)
+
+    def ping(self) -> None:
+        with self._database.reading() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        self._database.close()
