@@ -1,0 +1,362 @@
+"""One frozen object from GATEWAY_* variables, every one optional, read once.
+
+A setting's title is its Chinese sentence, its description the English one; `gateway config` and both READMEs show them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gateway.fhir import canonical
+from gateway.fhir.errors import Invalid, Issue
+
+PREFIX = "GATEWAY_"
+TEST_PREFIX = "GATEWAY_TEST_"  # read by the tests alone, never by the program
+
+
+def _data_dir() -> Path:
+    """XDG's place for what a program keeps."""
+    share = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(share) / "alliance-gateway"
+
+
+class Settings(BaseSettings):
+    """What may differ between two installations. Units stand last in the names; order is that of the README."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    # where things are kept
+    data_dir: Path = Field(
+        default_factory=_data_dir,
+        title="数据文件夹：SQLite 数据库、监视文件夹、生成的文件",
+        description="folder for the SQLite database, watched folders and files written",
+    )
+    database_url: str = Field(
+        default_factory=lambda data: f"sqlite:///{data['data_dir'] / 'gateway.sqlite'}",
+        title="数据库地址：sqlite:///… 或 postgresql://…",
+        description="database: sqlite:///… or postgresql://…",
+    )
+    mappings: Path = Field(
+        default=Path(__file__).resolve().parents[1] / "mappings",
+        title="映射表文件夹",
+        description="folder of the mapping tables",
+    )
+    sites: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("all",),
+        title="启用的接入点，逗号分隔；all 为 mappings/sites 下全部",
+        description="enabled sites, comma-separated; all means every folder in mappings/sites",
+    )
+
+    # how it is reached
+    host: str = Field(default="127.0.0.1", title="HTTP 监听地址", description="address on which HTTP listens")
+    port: int = Field(default=8080, ge=0, le=65535, title="HTTP 端口", description="HTTP port")
+    mllp_host: str = Field(default="127.0.0.1", title="MLLP 监听地址", description="address on which MLLP listens")
+    mllp_port: int = Field(default=2575, ge=0, le=65535, title="MLLP 端口", description="MLLP port")
+    public_url: str = Field(
+        default_factory=lambda data: f"http://{_in_url(data['host'])}:{data['port']}",
+        title="外部看到的网址，用于 next、Location 等链接，末尾不带斜杠",
+        description="URL as others see it, for next and Location links, without a slash at the end",
+    )
+    login: Literal["none"] = Field(
+        default="none",
+        title="登录方式；none 时只允许监听本机回环地址",
+        description="how users log in; with none the server listens on loopback only",
+    )
+
+    # who we are
+    base: str = Field(
+        default=canonical.BASE,
+        title="联盟自有标识、代码与扩展的网址前缀",
+        description="prefix of the alliance's own identifiers, codes and extensions",
+    )
+    organisation: str = Field(
+        default="ALLIANCE",
+        title="网关自身的机构代码，写入发出的消息",
+        description="organisation code of the gateway itself, written into what it sends",
+    )
+    zone: str = Field(
+        default="+08:00",
+        pattern=r"^[+-](0\d|1[0-4]):[0-5]\d$",
+        title="联盟时区；没有时区的时间与日期检索按此理解",
+        description="zone of the alliance, meant by times and date searches that name none",
+    )
+    language: Literal["zh", "en"] = Field(
+        default="zh", title="命令行文字的语言：zh 或 en", description="language of the command line: zh or en"
+    )
+
+    # work
+    workers: int = Field(
+        default=2, ge=0, le=64, title="serve 与 work 启动的工作线程数", description="worker threads of serve and work"
+    )
+    lease_s: float = Field(
+        default=60.0,
+        gt=0,
+        title="一条消息被一个工作线程占用的最长秒数，过后由别人接手",
+        description="seconds for which a worker holds a message before another may take it",
+    )
+    retry_attempts_limit: int = Field(
+        default=10,
+        ge=1,
+        title="暂时性故障最多尝试次数，之后隔离或转入死信",
+        description="attempts at a transient fault before quarantine or dead letter",
+    )
+    retry_first_s: float = Field(
+        default=0.5,
+        gt=0,
+        title="第一次重试前的秒数，以后加倍",
+        description="seconds before the first retry, doubling",
+    )
+    retry_ceiling_s: float = Field(
+        default=300.0, gt=0, title="两次重试之间最长秒数", description="longest seconds between two retries"
+    )
+    send_timeout_s: float = Field(
+        default=30.0, gt=0, title="等待对方回复的秒数", description="seconds to wait for a partner's reply"
+    )
+    folder_poll_s: float = Field(
+        default=1.0,
+        gt=0,
+        title="查看监视文件夹的间隔秒数",
+        description="seconds between looks into watched folders",
+    )
+
+    # limits
+    message_size_limit_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, title="一条消息的字节上限", description="most bytes of one message"
+    )
+    resource_size_limit_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        title="一个 FHIR 请求正文的字节上限",
+        description="most bytes of a FHIR request",
+    )
+    bundle_entries_limit: int = Field(
+        default=5000, ge=1, title="一个事务包的条目上限", description="most entries of one transaction Bundle"
+    )
+    search_count_default: int = Field(
+        default=20, ge=1, title="检索每页默认条数", description="matches on a search page when _count is absent"
+    )
+    search_count_limit: int = Field(
+        default=1000, ge=1, title="检索每页条数上限", description="most matches on a search page"
+    )
+
+    # rules
+    strict_references: bool = Field(
+        default=True, title="拒绝指向不存在资源的引用", description="refuse references to resources that do not exist"
+    )
+    update_as_create: bool = Field(
+        default=True, title="允许用 PUT 按客户端给的 id 新建", description="allow PUT to create with the client's id"
+    )
+    first_contact_days: int = Field(
+        default=7,
+        ge=0,
+        title="出院指导未写明时，首次随访在出院后几天内",
+        description="days after discharge for the first contact when the guidance says nothing",
+    )
+    report_threshold: int = Field(
+        default=5,
+        ge=0,
+        title="上报时小于此数的计数不公开",
+        description="counts under this number are suppressed in reports",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", title="日志级别", description="log level"
+    )
+
+    @field_validator("sites", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("data_dir", "mappings")
+    @classmethod
+    def _expanded(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("public_url", "base")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        if not re.match(r"https?://[^/]", value):
+            raise ValueError("must begin with http:// or https://")
+        return value.rstrip("/")
+
+    @field_validator("log_level", "language", "login", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _page_within_limit(self) -> Self:
+        if self.search_count_default > self.search_count_limit:
+            raise ValueError("GATEWAY_SEARCH_COUNT_DEFAULT is over GATEWAY_SEARCH_COUNT_LIMIT")
+        return self
+
+    @property
+    def timezone(self) -> timezone:
+        hours, minutes = self.zone[1:].split(":")
+        offset = timedelta(hours=int(hours), minutes=int(minutes))
+        return timezone(-offset if self.zone[0] == "-" else offset)
+
+
+class Effective(NamedTuple):
+    """One line of `gateway config`: the variable, its value with secrets masked, and where it comes from."""
+
+    variable: str
+    value: str
+    origin: Literal["default", "environment"]
+    zh: str
+    en: str
+
+
+def read() -> Settings:
+    """The settings as the environment says now.
+
+    raises   Invalid with one issue for each variable that cannot be used; no value is repeated, it may be a secret
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        details = error.errors(include_input=False)
+        # A default that is made from another setting fails with it: that is no fault of its own.
+        raise Invalid(*(_issue(dict(it)) for it in details if it["type"] != "default_factory_not_called")) from None
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process, read at the first call."""
+    return read()
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field: database_url is GATEWAY_DATABASE_URL."""
+    return PREFIX + field.upper()
+
+
+def effective(chosen: Settings) -> list[Effective]:
+    """Every setting as it is in force, in the order of the class."""
+    return [
+        Effective(
+            variable(name),
+            _shown(getattr(chosen, name)),
+            "environment" if name in chosen.model_fields_set else "default",
+            field.title or "",
+            field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[tuple[str, str]]:
+    """GATEWAY_* variables that no setting reads, each with the nearest known name ("" when none is near)."""
+    known = [variable(name) for name in Settings.model_fields]
+    found = []
+    for name in sorted(environment):
+        upper = name.upper()
+        if upper.startswith(PREFIX) and not upper.startswith(TEST_PREFIX) and upper not in known:
+            found.append((name, next(iter(difflib.get_close_matches(upper, known, n=1)), "")))
+    return found
+
+
+def unknown_issues(found: Iterable[tuple[str, str]]) -> list[Issue]:
+    """A warning for each variable that nothing reads: mostly typing errors, the setting meant being at its default."""
+    return [
+        Issue(
+            "not-supported",
+            f"没有名为 {name} 的设置，它不起作用。"
+            + (f"是否想写 {nearest}？" if nearest else "gateway config 列出全部。"),
+            f"There is no setting {name}; it has no effect. "
+            + (f"Did you mean {nearest}?" if nearest else "`gateway config` lists all of them."),
+            (name,),
+            "warning",
+        )
+        for name, nearest in found
+    ]
+
+
+def listening_allowed(chosen: Settings) -> None:
+    """Without login nobody but this machine may reach the gateway.
+
+    raises   Invalid, one issue for each address that is not loopback
+    """
+    if chosen.login != "none":
+        return
+    issues = [
+        Issue(
+            "security",
+            f"没有登录时只能监听本机回环地址，而 {variable(name)} 不是。请改为 127.0.0.1；要让别的机器访问，"
+            "请在本机放置带登录的反向代理，转发到回环地址。",
+            f"Without login the gateway listens on loopback only, and {variable(name)} is another address. Set it to "
+            "127.0.0.1; to be reached from other machines, put a reverse proxy with login on this one.",
+            (variable(name),),
+        )
+        for name in ("host", "mllp_host")
+        if not is_loopback(getattr(chosen, name))
+    ]
+    if issues:
+        raise Invalid(*issues)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone; of names only localhost is known to be one."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    # A database URL is the one setting that may hold a secret, before the host or among the parameters.
+    text = re.sub(r"(://[^:/@]*:).*@", r"\1***@", str(value))
+    return re.sub(r"(?i)([?&](?:password|sslpassword|passfile)=)[^&]*", r"\1***", text)
+
+
+_WRONG_ZH = {
+    "int_parsing": "应为整数",
+    "int_from_float": "应为整数",
+    "float_parsing": "应为数字",
+    "bool_parsing": "应为 true 或 false",
+    "literal_error": "应为 {expected}",
+    "greater_than": "应大于 {gt}",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than_equal": "不能大于 {le}",
+    "string_pattern_mismatch": "应为 +08:00 这样的写法",
+}
+
+
+def _issue(detail: Mapping[str, Any]) -> Issue:
+    reason = str(detail["msg"]).removeprefix("Value error, ")
+    if not detail["loc"]:
+        return Issue("value", f"设置互相矛盾：{reason}。", f"Settings contradict each other: {reason}.")
+    name = variable(str(detail["loc"][0]))
+    reason_zh = _WRONG_ZH.get(detail["type"], reason).format(**detail.get("ctx", {}))
+    return Issue(
+        "value",
+        f"环境变量 {name} 的值不可用：{reason_zh}。请改正，或删去它以使用默认值；gateway config 列出每一项。",
+        f"The value of {name} cannot be used: {reason}. Correct it, or remove it to use the default; "
+        "`gateway config` lists every setting.",
+        (name,),
+    )
