@@ -1,0 +1,277 @@
+"""What the door asks of every referral: only the table's edges, by the right side, and what follows from each.
+
+    Task change           judged against the machine; Provenance of the transition in the same transaction
+    Task reaches a state  the ServiceRequest takes the status that the table names for it (closed → completed, …)
+    new ServiceRequest    gets its one coordination Task when the placer sent none
+    ServiceRequest moved  its Task takes the one edge that means the same, or the change is refused
+
+Everything is a function of the changes and of what the transaction reads, so that a repeat gives the same again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.access.actor import actors, organisation_codes
+from gateway.fhir.canonical import BASE, code_system, sid
+from gateway.fhir.document import read
+from gateway.fhir.errors import Conflict, Forbidden, Invalid
+from gateway.fhir.lifecycle import Edge, begin, begun, edge, govern, instant, provenance, state_of, zone_of
+from gateway.referral.transitions import first_state, is_referral, is_referral_task, machine
+from gateway.search.query import Clause, Query, Value
+from gateway.store.contract import Transaction
+
+if TYPE_CHECKING:
+    from gateway.interactions.door import Change, Effects
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """The referral's rules and consequence under one alliance's names. zone: of the instants it writes."""
+
+    base: str = BASE
+    zone: str = "+08:00"
+
+    def task_rule(self, change: Change, transaction: Transaction) -> None:
+        """Judge one change of a coordination Task, and complete it."""
+        if change.resource_type != "Task" or not is_referral_task(change.before or change.after, self.base):
+            return
+        table, principal = machine(self.base), transaction.principal
+        if change.after is None:
+            raise Conflict(
+                "business-rule",
+                zh="转诊任务不能删除；请撤回（withdrawn）或作废（void）。",
+                en="a referral's Task cannot be deleted; withdraw or discard it.",
+                at="Task",
+            )
+        if change.before is None:
+            begin(table, change.after, actors(principal, change.after, table.actors, transaction))
+            _need_focus(change.after)
+            return
+        if principal.role == "source" and "status" in change.after and begun(table, change.before, change.after):
+            keep(change)  # a sender repeats its request: what has happened since stands
+            return
+        sides = actors(principal, change.before, table.actors, transaction)
+        if not sides:
+            raise Forbidden(
+                "business-rule",
+                zh="转诊任务只能由申请方（Task.requester）或接收方（Task.owner）更新。",
+                en="only the placer (Task.requester) or the receiver (Task.owner) may update a referral's Task.",
+                at="Task",
+            )
+        if govern(table, change.before, change.after, sides, merging=principal.role == "gateway") is not None:
+            change.after["lastModified"] = instant(transaction.now(), zone_of(self.zone))
+
+    def request_rule(self, change: Change, transaction: Transaction) -> None:
+        """A referral's ServiceRequest is its placer's: nobody else changes it (workflow I3)."""
+        if change.resource_type != "ServiceRequest" or not is_referral(change.before or change.after, self.base):
+            return
+        principal, owner = (
+            transaction.principal,
+            organisation_codes((change.before or change.after or {}).get("requester"), transaction),
+        )
+        if not principal.organisation or not owner or principal.organisation in owner:
+            return
+        if change.before is not None and change.after is not None and principal.role == "source":
+            keep(change)  # a receiver's answer repeats the request it answers
+            return
+        raise Forbidden(
+            "business-rule",
+            zh="转诊申请只能由申请机构（ServiceRequest.requester）修改；接收方请更新对应的 Task。",
+            en="only the organisation in ServiceRequest.requester may change a referral; the receiver updates its Task.",
+            at="ServiceRequest.requester",
+        )
+
+    def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
+        """What follows from these changes, as further entries of the same transaction."""
+        from gateway.interactions.door import Effects
+
+        return Effects(self.follow(changes, transaction), [])
+
+    def follow(self, changes: Sequence[Change], transaction: Transaction) -> list[Document]:
+        """The consequence's entries."""
+        entries: list[Document] = []
+        for change in changes:
+            if change.after is None:
+                continue
+            if change.resource_type == "Task" and is_referral_task(change.after, self.base):
+                entries += self._of_task(change, changes, transaction)
+            elif change.resource_type == "ServiceRequest" and is_referral(change.after, self.base):
+                entries += self._of_request(change, changes, transaction)
+        return entries
+
+    def _of_task(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
+        assert change.after is not None
+        table = machine(self.base)
+        now = state_of(table, change.after)
+        request = focus(change.after, changes, transaction)
+        if change.before is None:
+            self._check_new(change, request, changes, transaction)
+            created = {
+                "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
+                "code": "CREATE",
+                "display": "create",
+            }
+            yield self._record(change.after, created, "placer", transaction)
+        else:
+            taken = edge(table, change.before, change.after, table.actors)
+            if taken is None:
+                return
+            yield self._record(change.after, self._event(taken), taken.actor, transaction)
+        if now.request and request.get("status") != now.request:
+            yield put({**request, "status": now.request})
+
+    def _of_request(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
+        assert change.after is not None
+        reference, status = f"ServiceRequest/{change.id}", str(change.after.get("status", ""))
+        if any(c.resource_type == "Task" and _focuses(c.after, reference) for c in changes):
+            return
+        if change.before is None:
+            state = first_state(status, self.base)
+            if state is not None:
+                yield self._task_for(change, state.status, transaction)
+            return
+        if status == change.before.get("status"):
+            return
+        table = machine(self.base)
+        for task in self._tasks(reference, transaction):
+            now = state_of(table, task)
+            if now.request == status:
+                continue
+            sides = actors(transaction.principal, task, table.actors, transaction) & {"placer"}
+            same = [e for e in table.exits(now.name, sides) if table.states[e.to].request == status]
+            if len({e.to for e in same}) != 1:
+                possible = "、".join(e.zh for e in table.exits(now.name)) or "无"
+                raise Conflict(
+                    "business-rule",
+                    zh=f"转诊处于“{now.zh}”，ServiceRequest.status 不能改为 {status}；请更新其 Task，现在可以：{possible}。",
+                    en=f"the referral is {now.name}: ServiceRequest.status cannot become {status}; update its Task instead"
+                    f" (possible: {', '.join(e.event for e in table.exits(now.name)) or 'nothing'}).",
+                    at="ServiceRequest.status",
+                )
+            moved = {key: value for key, value in task.items() if key != "businessStatus"}
+            moved["status"] = table.states[same[0].to].status
+            moved["businessStatus"] = {"coding": [{"system": table.system, "code": same[0].to}]}
+            moved.setdefault("statusReason", {"text": "申请方变更了转诊申请的状态"})
+            yield put(moved)
+
+    def _check_new(
+        self, change: Change, request: Document, changes: Sequence[Change], transaction: Transaction
+    ) -> None:
+        assert change.after is not None
+        if not request or not is_referral(request, self.base):
+            raise Invalid(
+                "not-found",
+                zh="Task.focus 所指的转诊申请（ServiceRequest）不存在；请先创建，或放入同一事务。",
+                en="the referral (ServiceRequest) in Task.focus does not exist; create it first or in the same transaction.",
+                at="Task.focus",
+            )
+        reference = change.after["focus"]["reference"]
+        others = [t for t in self._tasks(reference, transaction) if t["id"] != change.id]
+        table = machine(self.base)
+        open_ones = [t for t in others if state_of(table, t).kind != "end"]
+        if open_ones:
+            raise Conflict(
+                "duplicate",
+                zh=f"该转诊申请已有协调任务 Task/{open_ones[0]['id']}；请更新该任务，不要另建。",
+                en=f"this referral already has its coordination Task/{open_ones[0]['id']}; update that one.",
+                at="Task.focus",
+            )
+
+    def _task_for(self, change: Change, status: str, transaction: Transaction) -> Document:
+        """The coordination Task of a ServiceRequest that came without one."""
+        request = change.after or {}
+        receiver = next((p for p in request.get("performer", ()) if "Organization" in _target(p)), None)
+        if receiver is None:
+            raise Invalid(
+                "required",
+                zh="转诊申请缺少接收机构；请在 ServiceRequest.performer 写明。",
+                en="the referral names no receiving organisation; put it in ServiceRequest.performer.",
+                at="ServiceRequest.performer",
+            )
+        at = instant(transaction.now(), zone_of(self.zone))
+        identifier = {"system": sid("alliance", "referral-task", self.base), "value": change.id}
+        task = {
+            "resourceType": "Task",
+            "identifier": [identifier],
+            "status": status,
+            "intent": "order",
+            "priority": request.get("priority", "routine"),
+            "code": {
+                "coding": [{"system": code_system("task-code", self.base), "code": "referral"}],
+                "text": "转诊协调",
+            },
+            "focus": {"reference": f"ServiceRequest/{change.id}"},
+            "for": request.get("subject"),
+            "authoredOn": request.get("authoredOn", at),
+            "lastModified": at,
+            "requester": request.get("requester"),
+            "owner": receiver,
+        }
+        return {
+            "resource": {key: value for key, value in task.items() if value is not None},
+            "request": {
+                "method": "POST",
+                "url": "Task",
+                "ifNoneExist": f"identifier={identifier['system']}|{identifier['value']}",
+            },
+        }
+
+    def _tasks(self, reference: str, transaction: Transaction) -> list[Document]:
+        kind, _, id = reference.partition("/")
+        clause = Clause("focus", "reference", (Value(reference, system=kind, code=id),))
+        found = [read(version.content) for version in transaction.search(Query("Task", (clause,), count=100)).matches]
+        return [task for task in found if is_referral_task(task, self.base)]
+
+    def _event(self, taken: Edge) -> Document:
+        return {"system": code_system("referral-event", self.base), "code": taken.event, "display": taken.zh}
+
+    def _record(self, task: Document, activity: Document, actor: str, transaction: Transaction) -> Document:
+        at, who = instant(transaction.now(), zone_of(self.zone)), transaction.principal
+        resource = provenance(task, activity, actor, at, who.organisation, who.name)
+        return {"resource": resource, "request": {"method": "POST", "url": "Provenance"}}
+
+
+def keep(change: Change) -> None:
+    """Let the stored version stand: the change becomes no change."""
+    assert change.before is not None
+    assert change.after is not None
+    change.after.clear()
+    change.after.update(change.before)
+
+
+def put(resource: Document) -> Document:
+    """An entry that updates a resource by its id."""
+    return {"resource": resource, "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}}
+
+
+def focus(task: Mapping[str, Any], changes: Sequence[Change], transaction: Transaction) -> Document:
+    """The ServiceRequest that a Task coordinates, as these changes leave it; {} when there is none."""
+    kind, _, id = _target(task.get("focus") or {}).partition("/")
+    for change in changes:
+        if (change.resource_type, change.id) == (kind, id):
+            return change.after or {}
+    version = transaction.current([(kind, id)]).get((kind, id))
+    return {} if version is None or version.deleted else read(version.content)
+
+
+def _target(reference: Mapping[str, Any]) -> str:
+    return "/".join(str(reference.get("reference", "")).split("/_history/")[0].split("/")[-2:])
+
+
+def _focuses(task: Mapping[str, Any] | None, reference: str) -> bool:
+    return bool(task) and _target((task or {}).get("focus") or {}) == reference
+
+
+def _need_focus(task: Mapping[str, Any]) -> None:
+    if not _target(task.get("focus") or {}).startswith("ServiceRequest/"):
+        raise Invalid(
+            "required",
+            zh="转诊任务必须在 Task.focus 指向转诊申请（ServiceRequest）。",
+            en="a referral's Task must point to its ServiceRequest in Task.focus.",
+            at="Task.focus",
+        )
