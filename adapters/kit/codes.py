@@ -1,15 +1,16 @@
 """Code maps: ConceptMaps (FHIR R4 JSON) looked up both ways by name, a site's own folder before the shipped one.
 
-A map is one file mappings/codes/<name>.json. Of several codes with one target, the one marked equal (or else the first)
-answers on the way back. What a map says of codes it does not list stands in group.unmapped: fixed (a code for all others),
-provided (the code passes as it is), or nothing: the code is unknown.
+A map is one file mappings/codes/<name>.json. Forward, the first target of a code counts; on the way back, of several
+codes with one target, the one marked equal, then equivalent, then the first listed. A code listed without a target is
+known and has no counterpart. What becomes of codes that are not listed stands in group.unmapped: fixed (one code for
+all of them), provided (the code passes as it is), or nothing: the code is unknown.
 """
 
 from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +21,7 @@ SHIPPED = Path(__file__).parents[2] / "mappings" / "codes"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a code means: known says that the map lists it, not that unmapped.fixed or .provided answered."""
+    """What a code means; known: the map lists the code, otherwise unmapped answered."""
 
     system: str
     code: str
@@ -41,18 +42,24 @@ class CodeMap:
     title: str
     source_system: str
     target_system: str
-    forward: dict[str, Target]
+    forward: dict[str, Target | None]
     backward: dict[tuple[str, str], str]
     displays: dict[str, str]
     unmapped: Target | None = None
     provided: bool = False
 
+    def lists(self, code: str) -> bool:
+        """Whether the code is one of the map's, with or without a counterpart."""
+        return fold(code) in self.forward
+
     def translate(self, code: str) -> Target | None:
-        """The standard code for a sender's code (blanks and width do not matter), None when it is unknown."""
+        """The standard code for a sender's code (blanks and width do not matter).
+
+        returns  None when the code is unknown, and when it is listed without a counterpart: lists() tells them apart
+        """
         folded = fold(code)
-        found = self.forward.get(folded)
-        if found is not None:
-            return found
+        if folded in self.forward:
+            return self.forward[folded]
         if self.provided and folded:
             return Target(self.target_system, folded, known=False)
         return self.unmapped
@@ -109,29 +116,24 @@ def load(path: Path) -> CodeMap:
     if not isinstance(document, dict) or document.get("resourceType") != "ConceptMap" or not document.get("group"):
         raise ValueError(f"{path.name}: not a ConceptMap with a group; see the maps beside it for the form")
     groups = document["group"]
-    forward: dict[str, Target] = {}
-    backward: dict[tuple[str, str], str] = {}
-    preferred: set[tuple[str, str]] = set()
+    forward: dict[str, Target | None] = {}
+    backward: dict[tuple[str, str], tuple[int, str]] = {}
     displays: dict[str, str] = {}
-    for group, element, target in _rows(groups):
-        if "code" not in element or (target is not None and "code" not in target):
-            raise ValueError(f"{path.name}: an element or target without code; give each a code")
-        code = fold(element["code"])
-        displays.setdefault(code, element.get("display", ""))
-        if target is None:
-            continue
-        meaning = Target(group.get("target", ""), target["code"], target.get("display", ""))
-        if code in forward:
-            raise ValueError(f"{path.name}: code {code} is mapped twice; keep one")
-        forward[code] = meaning
-        key = (meaning.system, meaning.code)
-        equal = target.get("equivalence") == "equal"
-        if target.get("equivalence") in ("wider", "disjoint", "unmatched"):
-            continue
-        if key not in backward or (equal and key not in preferred):
-            backward[key] = code
-        if equal:
-            preferred.add(key)
+    for group in groups:
+        for element in group.get("element", ()):
+            code = fold(element.get("code", ""))
+            targets = [_target(group, target) for target in element.get("target", ())]
+            if not code or any(not target.code for target in targets):
+                raise ValueError(f"{path.name}: an element or target without code; give each a code")
+            if code in forward:
+                raise ValueError(f"{path.name}: code {code} is mapped twice; keep one")
+            forward[code] = targets[0] if targets else None
+            displays[code] = element.get("display", "")
+            for target, entry in zip(targets, element.get("target", ()), strict=True):
+                rank = _RANKS.get(entry.get("equivalence", ""), 2)
+                key = (target.system, target.code)
+                if rank < backward.get(key, (3, ""))[0]:
+                    backward[key] = (rank, code)
     rest = groups[0].get("unmapped", {})
     target_system = groups[0].get("target", "")
     fixed = rest.get("mode") == "fixed"
@@ -141,17 +143,18 @@ def load(path: Path) -> CodeMap:
         source_system=groups[0].get("source", ""),
         target_system=target_system,
         forward=forward,
-        backward=backward,
+        backward={key: code for key, (_, code) in backward.items()},
         displays=displays,
         unmapped=Target(target_system, rest["code"], rest.get("display", ""), known=False) if fixed else None,
         provided=rest.get("mode") == "provided",
     )
 
 
-def _rows(groups: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any] | None]]:
-    for group in groups:
-        for element in group.get("element", ()):
-            yield group, element, next(iter(element.get("target", ())), None)
+_RANKS = {"equal": 0, "equivalent": 1, "wider": 2, "unmatched": 9, "disjoint": 9}
+
+
+def _target(group: dict[str, Any], target: dict[str, Any]) -> Target:
+    return Target(group.get("target", ""), target.get("code", ""), target.get("display", ""))
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""What a named conversion is: a pure function from a source's text to a FHIR value, and its inverse where there is one."""
+"""What a named conversion is: a pure function from a source's text to a FHIR value, with its inverse or one-way."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Given instead of a value when the text means "nothing" by rule (1900-01-01, 无): the ledger says ignored, and why."""
+    """Given instead of a value when the text means nothing by rule (1900-01-01, 无): ledger state ignored, and why."""
 
     why: str
 
@@ -55,7 +55,7 @@ class Conversion:
     """One conversion of the registry.
 
     name     as written in a table, argument included: date, sid(inpatient-no)
-    forward  text → FHIR value; None after an Issue when it cannot (ledger: invalid); Ignored when the text means nothing
+    forward  text → FHIR value; None after an Issue when it cannot (ledger: invalid); Ignored: the text means nothing
     inverse  FHIR value → text, None when it has no text for it; absent when the conversion is one-way.
              inverse(forward(text)) == text for every text in the source's own writing
     target   the FHIR type made

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from adapters.kit import dates, identifiers, names
+from adapters.kit import dates, identifiers, names, organizations
 from adapters.kit.codes import CodeMap, Codes, Target, fold, overlay
 from adapters.kit.conversion import Context, Conversion, Ignored
 
@@ -63,7 +63,7 @@ def registered() -> list[str]:
 
 
 def is_empty(text: str, context: Context) -> bool:
-    """Whether the source writes this text for "nothing": blanks, and what its option empty_texts lists (null, -, 无)."""
+    """Whether the source writes this text for "nothing": blanks, and what its option empty_texts lists."""
     plain = text.strip().strip("\u3000")
     return not plain or plain in context.option("empty_texts", ())
 
@@ -158,7 +158,7 @@ def _map(argument: str, context: Context) -> CodeMap | None:
 def _translated(text: str, argument: str, context: Context) -> tuple[CodeMap | None, Target | None]:
     table = _map(argument, context)
     target = table.translate(text) if table else None
-    if table is not None and (target is None or not target.known) and not table.provided:
+    if table is not None and not table.lists(text) and not table.provided:
         context.report(
             "code-invalid",
             f"代码不在对照表 {table.name} 中，原码已保留；请在该表中补一行",
@@ -168,12 +168,14 @@ def _translated(text: str, argument: str, context: Context) -> tuple[CodeMap | N
 
 
 def _code(argument: str) -> Conversion:
-    """code(map), or code with the row's code column: the standard code alone. Unknown: what the map says of unmapped codes."""
+    """code(map), or code with the row's code column: the standard code alone, or what unmapped says."""
 
-    def forward(text: str, context: Context) -> str | None:
+    def forward(text: str, context: Context) -> str | Ignored | None:
         if not argument and not context.codes:
             return fold(text) or None
-        target = _translated(text, argument, context)[1]
+        table, target = _translated(text, argument, context)
+        if table is not None and target is None and table.lists(text):
+            return Ignored("a code that FHIR has no counterpart for")
         return target.code if target else None
 
     def inverse(value: str, context: Context) -> str | None:
@@ -191,7 +193,7 @@ def _codings(text: str, argument: str, context: Context) -> list[dict[str, Any]]
     sent: dict[str, Any] = ({"system": system} if system else {}) | {"code": code}
     if table is not None and table.displays.get(code):
         sent["display"] = table.displays[code]
-    if target is None or (target.system, target.code) == (system, code) or not target.system:
+    if target is None or (target.system, target.code) == (system, code):
         return [sent]
     return [sent, target.coding]
 
@@ -306,13 +308,13 @@ def _contact(text: str) -> dict[str, str]:
 
 
 def _telecom(argument: str) -> Conversion:
-    """telecom: numbers as ContactPoints (several at / , 、 ;), a mobile number known as such; telecom(use) names the other use."""
+    """telecom: ContactPoints (several at / , 、 ;), a mobile number known as such; telecom(use): that use for all."""
 
     def forward(text: str, _context: Context) -> list[dict[str, str]] | Ignored:
         parts = [part for part in re.split(r"[/,，、;；]", text) if part.strip()]
         numbers = [_contact(part) for part in parts if not identifiers.is_placeholder(part)]
         if argument:
-            numbers = [{"use": argument} | number for number in numbers]
+            numbers = [number | {"use": argument} for number in numbers]
         return numbers or Ignored("a placeholder, no number")
 
     def inverse(value: Any, _context: Context) -> str | None:
@@ -335,7 +337,7 @@ def _address(argument: str) -> Conversion:
 
 
 def _quantity(argument: str) -> Conversion:
-    """quantity(unit): a number in that unit (UCUM, or 天 周 小时 …); quantity: a number that may bring its unit along."""
+    """quantity(unit): a number in that unit (UCUM, or 天, 周, …); quantity: a number that may bring its unit along."""
     number = re.compile(r"([<>]=?|≤|≥)?\s*([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*(.*)")
     comparators = {"≤": "<=", "≥": ">="}
 
@@ -406,4 +408,6 @@ _REGISTRY: dict[str, Callable[[str], Conversion]] = {
     "icd10": identifiers.diagnosis_conversion,
     "quantity": _quantity,
     "days": _days,
+    "organization": organizations.conversion,
+    "constant": organizations.constant,
 }

@@ -1,8 +1,9 @@
-"""Dates and times: what hospitals write ↔ FHIR date, dateTime and instant, with the precision that was given and no other.
+"""Dates and times: what hospitals write ↔ FHIR date, dateTime and instant, with the precision given and no other.
 
-Read: yyyy[MM[dd[HH[mm[ss[.S…]]]]]] with an optional zone (HL7 v2, CDA, v3), and yyyy-MM-dd or yyyy/MM/dd with an optional
-time after a blank or T. A time without a zone is in the source's zone. Written back in the row's pattern (the conversion's
-argument), the source's option date_pattern or datetime_pattern, or the compact form of HL7; cut to the value's precision.
+Read: yyyy[MM[dd[HH[mm[ss[.S…]]]]]] with an optional zone (HL7 v2, CDA, v3), and yyyy-MM-dd or yyyy/MM/dd with an
+optional time after a blank or T. A time without a zone is in the source's zone. Written back in the row's pattern (the
+conversion's argument), the source's option date_pattern or datetime_pattern, or the compact form of HL7, cut to the
+value's precision.
 
 source   HL7 v2.8.2 §2A.3.22 DTM; FHIR R4 datatypes.html#dateTime
 """
@@ -22,7 +23,8 @@ _COMPACT = re.compile(
     r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\.\d{1,9})?)?)?)?)?)?([+-]\d\d(?::?\d\d)?|Z)?"
 )
 _WRITTEN = re.compile(
-    r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2})(?:[T ]+(\d{1,2})(?::(\d\d)(?::(\d\d)(\.\d{1,9})?)?)?)?)?)? ?([+-]\d\d(?::?\d\d)?|Z)?"
+    r"(\d{4})(?:[-/](\d{1,2})(?:[-/](\d{1,2})(?:[T ]+(\d{1,2})(?::(\d\d)(?::(\d\d)(\.\d{1,9})?)?)?)?)?)?"
+    r" ?([+-]\d\d(?::?\d\d)?|Z)?"
 )
 _FHIR = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?")
 _NOTHING = frozenset({"00000000", "0000-00-00", "0000/00/00", "00000000000000", "0000-00-00 00:00:00"})
@@ -61,7 +63,7 @@ def date_conversion(pattern: str) -> Conversion:
 
 
 def datetime_conversion(pattern: str) -> Conversion:
-    """FHIR dateTime: seconds are filled with zero where only minutes were given, as FHIR asks; an hour alone stays a date."""
+    """FHIR dateTime: seconds are filled with zero where only minutes came, as FHIR asks; an hour alone stays a date."""
 
     def forward(text: str, context: Context) -> str | Ignored | None:
         moment = _moment(text, context)
@@ -71,7 +73,7 @@ def datetime_conversion(pattern: str) -> Conversion:
             context.report(
                 "value",
                 "时间只精确到小时，FHIR 无此精度，只保留日期；请发送到分钟",
-                "A time given to the hour only, a precision FHIR does not have: the date was kept; send the minutes too",
+                "A time to the hour only, a precision FHIR does not have: the date was kept; send the minutes too",
                 "information",
             )
             return moment.on
@@ -132,7 +134,7 @@ def _possible(year: int, month: str, day: str, hour: str, minute: str, second: s
         return False
     if day and not 1 <= int(day) <= calendar.monthrange(year, int(month))[1]:
         return False
-    if hour and int(hour) > 24 or (minute and int(minute) > 59) or (second and int(second) > 59):
+    if (hour and int(hour) > 24) or (minute and int(minute) > 59) or (second and int(second) > 59):
         return False
     if hour == "24" and any(int(part.strip(".") or 0) for part in (minute, second, fraction)):
         return False
@@ -156,7 +158,7 @@ def _moment(text: str, context: Context) -> Moment | Ignored | None:
         context.report(
             "value",
             "不是可识别的日期时间，未转换；请按 yyyyMMdd[HHmmss] 或 yyyy-MM-dd[ HH:mm:ss] 发送真实存在的日期",
-            "Not a date or time that can be read, left out; send an existing day as yyyyMMdd[HHmmss] or yyyy-MM-dd[ HH:mm:ss]",
+            "Not a date or time that can be read, left out; send a day that exists as yyyyMMdd[HHmmss] or yyyy-MM-dd",
         )
         return None
     return Ignored("a date that the source writes for none") if moment.on in _empty_dates(context) else moment

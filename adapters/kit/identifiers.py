@@ -1,4 +1,4 @@
-"""Identifiers: numbers of persons, visits, documents and diagnoses ↔ FHIR Identifier, identifier systems, ICD-10 codings."""
+"""Identifiers: numbers of persons, visits and documents ↔ FHIR Identifier, their systems, and ICD-10 codings."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ _TYPE_SYSTEM = "http://terminology.hl7.org/CodeSystem/v2-0203"
 _NOTHING = frozenset({"", "无", "未知", "不详", "NULL", "NONE", "-", "--", "/", "待补", "未提供", "拒绝提供"})
 _EDITION_OF = {"gl": "国家临床版2.0", "yb": "医保版2.0"}
 _DIAGNOSIS = re.compile(r"([A-Z]\d\d)(?:\.?([0-9xX])?([0-9xX]{0,2})([xX]\d{3})?)?([+*†]?)")
-_WHO = re.compile(r"[A-Z]\d\d(\.\d)?")
 
 
 def id_card_conversion(_argument: str) -> Conversion:
-    """居民身份证号 → Identifier: one spelling, 15 digits as 18, a wrong check digit flagged by an extension, never refused."""
+    """居民身份证号 → Identifier: one spelling, 15 digits as 18; a wrong check digit is flagged, the number kept."""
 
     def forward(text: str, context: Context) -> dict[str, Any] | Ignored:
         number = check_digit.resident_number(text)
@@ -35,11 +34,11 @@ def id_card_conversion(_argument: str) -> Conversion:
             return Ignored("a placeholder, no identity number")
         identifier = _identifier(canonical.RESIDENT_ID, "NI", number)
         if not check_digit.is_resident_number(number):
-            identifier = {"extension": [flag_invalid(context)]} | identifier
+            identifier = {"extension": [flag_invalid()]} | identifier
             context.report(
                 "value",
                 "身份证号校验位不符（GB 11643），已保留并标记；请核对证件后更正",
-                "The check digit of the identity number is wrong (GB 11643); it was kept and flagged; compare with the card and correct it",
+                "The identity number's check digit is wrong (GB 11643): kept and flagged; correct it from the card",
             )
         return identifier
 
@@ -50,7 +49,7 @@ def id_card_conversion(_argument: str) -> Conversion:
 
 
 def identifier_conversion(argument: str) -> Conversion:
-    """identifier(kind): a national number (health-card, passport, …) or a local one of the source's organisation; or a system URI."""
+    """identifier(kind): a national number (health-card, passport, …), the organisation's own, or a system URI."""
 
     def forward(text: str, context: Context) -> dict[str, Any] | Ignored:
         value = unicodedata.normalize("NFKC", text).strip()
@@ -66,7 +65,7 @@ def identifier_conversion(argument: str) -> Conversion:
 
 
 def key_conversion(argument: str) -> Conversion:
-    """key(kind): the business identifier by which a conditional update finds the resource again; as is, without a type."""
+    """key(kind): the business identifier by which a conditional update finds the resource again, without a type."""
 
     def forward(text: str, context: Context) -> dict[str, Any]:
         return {"system": _local(argument, context), "value": text.strip()}
@@ -78,7 +77,7 @@ def key_conversion(argument: str) -> Conversion:
 
 
 def sid_conversion(argument: str) -> Conversion:
-    """sid(kind): the system of the source's own numbers, whatever the text; sid: the text, by the code map, names the kind or a URI.
+    """sid(kind): the system of the source's own numbers; sid: the text, by the code map, names the kind or a URI.
 
     sid(kind) is one-way; sid writes back the kind, by the code map.
     """
@@ -92,7 +91,7 @@ def sid_conversion(argument: str) -> Conversion:
             context.report(
                 "code-invalid",
                 f"号码类别不在对照表 {context.codes} 中，未能确定号码系统；请在该表中补一行",
-                f"The kind of number is not in the map {context.codes}, so its system is unknown; add a row to that map",
+                f"The kind of number is not in the map {context.codes}, its system is unknown; add a row to that map",
             )
             return None
         return _system(target.code if target else text.strip(), context)[0]
@@ -125,7 +124,7 @@ def diagnosis_conversion(argument: str) -> Conversion:
             context.report(
                 "code-invalid",
                 "诊断编码不符合 ICD-10 国家版的写法，原码已保留，未得出国际码；请核对编码库版本",
-                "The diagnosis code is not written as national ICD-10 codes are; it was kept without an international code; check the code set's edition",
+                "Not written as national ICD-10 codes are: kept without a WHO code; check the code set's edition",
             )
         codings = [{key: value for key, value in national.items() if value}]
         return {"coding": codings + [{"system": ICD10, "code": base} for base in bases]}
@@ -139,7 +138,7 @@ def diagnosis_conversion(argument: str) -> Conversion:
 
 
 def who_base(code: str) -> str | None:
-    """The WHO code that a national code refines: I10.x00x002 → I10, E11.900 → E11.9; None when it is written otherwise."""
+    """The WHO code that a national code refines: I10.x00x002 → I10, E11.900 → E11.9; None when written otherwise."""
     found = _DIAGNOSIS.fullmatch(_spelt(code))
     if found is None:
         return None
@@ -153,7 +152,7 @@ def is_placeholder(text: str) -> bool:
     return plain in _NOTHING or (len(set(plain)) == 1 and (len(plain) >= 6 or not plain.isalnum() or plain[0] in "0X"))
 
 
-def flag_invalid(_context: Context) -> dict[str, str]:
+def flag_invalid() -> dict[str, str]:
     return {"url": canonical.extension("check-digit"), "valueCode": "invalid"}
 
 

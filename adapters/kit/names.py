@@ -1,8 +1,8 @@
-"""Names of persons: one text ↔ FHIR HumanName with family and given split off where that is certain, and pinyin beside it.
+"""Names of persons: one text ↔ FHIR HumanName, family and given split off where that is certain, pinyin beside it.
 
-Han names split by the surnames in mappings/names/surnames.json; names with a dot (阿卜杜拉·买买提) are a name and the father's
-name, no surname; a name in other scripts stays whole. Pinyin follows GB/T 28039 (Ouyang Xiaoming), surnames in their own
-readings. The han form bears iso21090-EN-representation IDE, the pinyin form ABC.
+Han names split by the surnames in mappings/names/surnames.json; names with a dot (阿卜杜拉·买买提) are a name and the
+father's name, no surname; a name in other scripts stays whole. Pinyin follows GB/T 28039 (Ouyang Xiaoming), surnames in
+their own readings. The han form bears iso21090-EN-representation IDE, the pinyin form ABC.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def name_conversion(_argument: str) -> Conversion:
 
 
 def family_conversion(_argument: str) -> Conversion:
-    """The surname of a whole name; None and no Issue is never given: a name without a surname is Ignored."""
+    """The surname of a whole name."""
 
     def forward(text: str, _context: Context) -> str | Ignored:
         parts = split(text)

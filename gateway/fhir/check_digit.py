@@ -1,4 +1,4 @@
-"""Check digits of the numbers China gives to persons and organisations: GB 11643 (resident) and GB 32100 (organisation).
+"""Check digits of the numbers China gives to residents (GB 11643) and to organisations (GB 32100).
 
 They stand on the floor because adapters flag them and identity trusts them, and neither may import the other.
 """
@@ -19,7 +19,7 @@ _CREDIT_WEIGHTS = tuple(pow(3, place, 31) for place in range(17))
 
 @lru_cache(maxsize=65536)
 def resident_number(text: str) -> str:
-    """One spelling of a resident identity number: NFKC (full width, Ⅹ), no blanks or hyphens, upper-case X, 15 digits as 18.
+    """One spelling of a resident identity number: NFKC (full width, Ⅹ), no blanks or hyphens, 15 digits as 18.
 
     Anything else is given back in that spelling, valid or not.
     """
