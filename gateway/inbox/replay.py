@@ -1,8 +1,8 @@
 """Replay: work messages again, from their bytes as received, with the tables of today.
 
 A replay is a new attempt, linked to the one before (origin), and that one becomes superseded in the same transaction:
-received grows by one and so does superseded, and the conservation law holds at every instant. What a message wrote before
-is not undone; its resources are found again by their business identifiers, and get a new version where something differs.
+received and superseded both grow by one, so the conservation law holds at every instant. What a message wrote before is
+not undone; its resources are found again by their business identifiers, and get a new version where they differ.
 """
 
 from __future__ import annotations
