@@ -50,7 +50,10 @@ class Tree(Protocol):
 
     def put(self, path: str, text: str, node: Node | None = None, index: int = 1) -> Node:
         """Set (creating what is missing) the value at path below node, in its index-th repetition; the way back.
-        A value that is already there is left untouched, byte for byte."""
+        A value that is already there is left untouched, byte for byte; "" only makes the place, to put below it."""
+
+    def nulled(self, path: str, node: Node | None = None) -> bool:
+        """Whether the sender says that the value at path is deleted (HL7 v2: \"\"). A format without such a word: False."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +123,9 @@ class Adapter:
     accept     bytes received, source, control id → the reply for "taken into custody" (AA ACK, ResultCode 0, …)
     refuse     bytes received, source, error issues, acknowledgement code → the reply for a refusal; any bytes
     understand bytes of a partner's reply, source → Reply. Raises Malformed
+    check_path a table's source path; raises ValueError when the format cannot read it: tables are checked at start
     media_type of its messages and replies on HTTP
-    reads, writes  kinds it has tables for come from mappings/; these say whether the code can at all
+    abilities  what the code can at all: reads, writes, replies, batches, mllp; which kinds, the tables in mappings/ say
     """
 
     name: str
@@ -133,5 +137,6 @@ class Adapter:
     refuse: Callable[[bytes, Source, tuple[Issue, ...], str], bytes] | None = None
     understand: Callable[[bytes, Source], Reply] | None = None
     split: Callable[[bytes, Source], list[bytes]] = lambda data, source: [data]
+    check_path: Callable[[str], object] = lambda path: path
     media_type: str = "application/octet-stream"
     abilities: frozenset[str] = frozenset({"reads"})

@@ -1,0 +1,346 @@
+"""The only mapping engine: a Tree and a table give a transaction Bundle and a ledger.
+
+It knows no format (it asks the Tree) and no hospital (a site's tables lie over the base tables). The way back is inverse.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Any
+
+from adapters.kit import bundle, convert, organizations
+from adapters.kit.codes import Codes
+from adapters.kit.contract import Node, Source, Tree
+from adapters.kit.conversion import Context, Ignored
+from adapters.kit.ledger import Marks
+from adapters.kit.table import EACH, Condition, Origin, Row, Step, Table, Tables
+from gateway.fhir import canonical
+from adapters.kit.translation import Document, Instance, Received, Translation
+from gateway.fhir.errors import Issues, Unsupported
+
+
+def to_bundle(tree: Tree, tables: Tables, codes: Codes, source: Source, received: Received) -> Translation:
+    """Turn one parsed message into a transaction Bundle.
+
+    tree     a parsed message; its kind finds the table
+    returns  bundle, ledger, issues; resources appear in table order; same input, same bytes
+    raises   Unsupported when no table is named after the kind
+    source   HL7 v2-to-FHIR 1.0.0 (messages, segments, data types); FHIR R4 http.html#transaction
+    """
+    table = tables.message(tree.kind)
+    if table is None:
+        raise Unsupported(
+            zh=f"没有 {tree.kind} 的映射表；请在 mappings/ 中添加 {tree.kind.replace('^', '_')}[Bundle].csv 后重放",
+            en=f"no mapping table for {tree.kind}: add {tree.kind.replace('^', '_')}[Bundle].csv under mappings/ and replay",
+            at=tree.kind,
+        )
+    assembly = Assembly(tree, tables, codes, source, received)
+    assembly.run(table)
+    return bundle.finish(assembly)
+
+
+class Assembly:
+    """One message under translation: the instances, the marks, the issues."""
+
+    def __init__(self, tree: Tree, tables: Tables, codes: Codes, source: Source, received: Received) -> None:
+        self.tree, self.tables, self.codes, self.source, self.received = tree, tables, codes, source, received
+        self.issues = Issues()
+        self.marks = Marks()
+        self.instances: dict[tuple[str, str], Instance] = {}
+        self.context = Context(source=source, issues=self.issues, maps=codes)
+        self.seed = hashlib.sha256(received.body).hexdigest()
+
+    def run(self, table: Table) -> None:
+        root = self.tree.root
+        for row in table.inbound:
+            if row.origin.kind == "path":
+                for node in self.tree.select(row.origin.text, root):
+                    if self._holds(row.condition, node):
+                        self._message_row(row, node)
+            elif self._holds(row.condition, root):
+                self._message_row(row, root)
+
+    def instance(self, name: str, node_path: str = "") -> Instance:
+        found = self.instances.get((name, node_path))
+        if found is None:
+            full_url = "urn:uuid:" + str(uuid.uuid5(_NAMESPACE, f"{self.seed}|{name}|{node_path}"))
+            found = Instance(name, node_path, full_url, {"resourceType": name.partition(":")[0]})
+            self.instances[(name, node_path)] = found
+        return found
+
+    # a row of a message table: which resource, then as any other row
+
+    def _message_row(self, row: Row, node: Node) -> None:
+        if row.ignored:
+            self.marks.ignored.setdefault(node.path, row.note)
+            return
+        owner = self.instance(row.instance, node.path if row.each_instance else "")
+        if row.steps:
+            self._row(row, node, [node], owner.document, owner, owner.name)
+        elif row.table:
+            self._apply(self.tables.by_name[row.table], (node,), owner.document, owner, owner.name)
+
+    # any table
+
+    def _apply(self, table: Table, nodes: tuple[Node, ...], document: Document, owner: Instance, label: str) -> None:
+        """Apply a table to the innermost of nodes; document is the target, label its path for the ledger."""
+        node = nodes[-1]
+        for row in table.inbound:
+            if row.condition is not None and not self._holds(row.condition, node):
+                continue
+            kind = row.origin.kind
+            if kind == "path":
+                found = self.tree.select(row.origin.text, node)
+                if row.ignored:
+                    for place in found:
+                        self.marks.ignored.setdefault(place.path, row.note)
+                elif found:
+                    self._row(row, node, found, document, owner, label, nodes)
+                elif not row.table and self.tree.nulled(row.origin.text, node):
+                    owner.removals.append(_trail(row.steps))
+                    owner.valued = True
+            else:
+                self._row(row, node, [node], document, owner, label, nodes)
+
+    def _row(
+        self,
+        row: Row,
+        node: Node,
+        found: list[Node],
+        document: Document,
+        owner: Instance,
+        label: str,
+        nodes: tuple[Node, ...] = (),
+    ) -> None:
+        origin = row.origin
+        if origin.kind == "null":
+            owner.removals.append(_trail(row.steps))
+            return
+        step = row.steps[-1]
+        element = f"{label}.{_trail(row.steps)}"
+        if row.condition is not None and row.condition.verb in ("=", "in"):
+            for place in self.tree.select(row.condition.path, node):
+                self.marks.map(place.path, element)
+        if origin.kind == "instance":
+            reference = self._reference(origin.text, nodes or (node,))
+            if reference:
+                _set(_reach(document, row.steps), step, reference)
+            return
+        many = any(item.index == EACH for item in row.steps)
+        for place in found:
+            container = _reach(document, row.steps)
+            if row.table:
+                value = self._nested(row, place, nodes or (node,), container, owner, element)
+            else:
+                value = self._leaf(row, origin, node, place, step, owner, element)
+            if value is None:
+                _drop_empty(document, row.steps)
+                continue
+            if isinstance(value, list) and step.many:
+                for item in value:
+                    _set(container, step, item)
+            else:
+                _set(container, step, value)
+            if not many and not step.many:
+                break
+
+    def _nested(
+        self, row: Row, place: Node, nodes: tuple[Node, ...], container: Document, owner: Instance, element: str
+    ) -> Any:
+        table = self.tables.by_name[row.table]
+        if row.steps[-1].type == "Reference" and table.target != "Reference":
+            other = self.instance(table.target, place.path)
+            self._apply(table, (*nodes, place), other.document, other, other.name)
+            return {"reference": other.full_url} if other.valued else None
+        step = row.steps[-1]
+        value: Document = {}
+        if not step.many and isinstance(container.get(step.name), dict):
+            value = container[step.name]  # two segments may speak of one element: PV1 and PV2 of hospitalization
+        valued, owner.valued = owner.valued, False
+        self._apply(table, (*nodes, place), value, owner, element)
+        kept, owner.valued = owner.valued and bool(value), owner.valued or valued
+        if not kept:
+            return None
+        return self._coded(row, value, step, place) if row.codes else value
+
+    def _leaf(
+        self, row: Row, origin: Origin, node: Node, place: Node, step: Step, owner: Instance, element: str
+    ) -> Any:
+        if origin.kind == "literal":
+            value: Any = origin.text
+            name = row.conversion or BY_TYPE.get(step.type)
+            if name:
+                self.context.codes = row.codes
+                value = convert.named(name).forward(origin.text, self.context)
+            return self._coded(row, value, step, None) if row.codes and not row.conversion else value
+        sources = [place]
+        text = place.text
+        if origin.kind == "join":
+            picked = [self.tree.select(part, node)[:1] for part in origin.parts]
+            if not picked[0] or not picked[0][0].text:
+                return None
+            sources = [item[0] for item in picked if item and item[0].text]
+            text = "-".join(item.text for item in sources)
+        if not text:
+            return None
+        self.context.path = place.path
+        self.context.codes = row.codes
+        before = len(self.issues.found)
+        name = row.conversion or BY_TYPE.get(step.type, "")
+        value = convert.named(name).forward(text, self.context) if name else text
+        if value is None or isinstance(value, Ignored):
+            for item in sources:
+                if isinstance(value, Ignored):
+                    self.marks.ignored.setdefault(item.path, value.why)
+                elif len(self.issues.found) > before:
+                    self.marks.invalid.setdefault(item.path, []).append(element)
+            return None
+        if row.codes and not row.conversion:
+            value = self._coded(row, value, step, place)
+        self._mark(sources, owner, element)
+        return value
+
+    def _mark(self, nodes: list[Node], owner: Instance, element: str) -> None:
+        owner.valued = True
+        for node in nodes:
+            self.marks.map(node.path, element)
+            owner.paths[node.path] = None
+
+    def _coded(self, row: Row, value: Any, step: Step, place: Node | None) -> Any:
+        """Keep the sender's coding and add the standard one; an unknown code is kept and told.
+
+        source   design.md §5: codes keep the sender's coding and gain the standard one through ConceptMaps
+        """
+        concept_map = self.codes.named(row.codes)
+        assert concept_map is not None, row.where  # tables are checked when they are loaded
+        if step.type == "CodeableConcept":
+            concept = (
+                value if isinstance(value, dict) else {"coding": [{"system": concept_map.source_system, "code": value}]}
+            )
+            known = False
+            for coding in list(concept.get("coding", ())):
+                target = concept_map.translate(coding.get("code", ""))
+                if target is not None:
+                    known = True
+                    if target.coding not in concept["coding"]:
+                        concept["coding"].append(target.coding)
+            if not known and place is not None and concept.get("coding"):
+                self._unknown(row, place)
+            return concept
+        code = value.get("code", "") if isinstance(value, dict) else value
+        target = concept_map.translate(code)
+        if target is None and place is not None:
+            self._unknown(row, place)
+        kept = {
+            "url": canonical.extension("source-code"),
+            "valueCoding": {"system": concept_map.source_system, "code": code},
+        }
+        if step.type == "Coding":
+            return (
+                {"extension": [kept], **target.coding}
+                if target
+                else {"system": concept_map.source_system, "code": code}
+            )
+        if target is None:
+            return {"_": {"extension": [kept]}}
+        return target.code
+
+    def _unknown(self, row: Row, place: Node) -> None:
+        self.issues.add(
+            "code-invalid",
+            f"代码表 {row.codes} 中没有此代码；原码已保留，请在 mappings/codes/{row.codes}.json 中补充后重放",
+            f"this code is not in {row.codes}; it was kept as sent: add it to mappings/codes/{row.codes}.json and replay",
+            place.path,
+            "warning",
+        )
+
+    def _reference(self, name: str, nodes: tuple[Node, ...]) -> Document | None:
+        if name == "source":
+            return organizations.of_source(self.source)
+        for node in reversed(nodes):
+            if (name, node.path) in self.instances:
+                return {"reference": self.instances[(name, node.path)].full_url}
+        return {"reference": self.instance(name).full_url}
+
+    def _holds(self, condition: Condition | None, node: Node) -> bool:
+        if condition is None:
+            return True
+        found = self.tree.select(condition.path, node)
+        text = found[0].text if found else ""
+        match condition.verb:
+            case "exists":
+                return bool(found)
+            case "absent":
+                return not found
+            case "!=":
+                return text not in condition.texts
+            case _:
+                return text in condition.texts
+
+
+# The conversion of an element whose row names none, by the element's type.
+BY_TYPE = {
+    "date": "date",
+    "dateTime": "datetime",
+    "instant": "instant",
+    "decimal": "decimal",
+    "integer": "integer",
+    "positiveInt": "positiveInt",
+    "unsignedInt": "integer",
+    "boolean": "boolean",
+}
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, canonical.BASE)
+
+
+def _trail(steps: tuple[Step, ...]) -> str:
+    return ".".join(step.name for step in steps)
+
+
+def _reach(document: Document, steps: tuple[Step, ...]) -> Document:
+    """Walk to the object that holds the last step, creating what is missing."""
+    for step in steps[:-1]:
+        if step.many:
+            items = document.setdefault(step.name, [])
+            index = step.index or 0
+            if step.index == EACH:
+                index = len(items)
+            while len(items) <= index:
+                items.append({})
+            document = items[index]
+        else:
+            document = document.setdefault(step.name, {})
+    return document
+
+
+def _drop_empty(document: Document, steps: tuple[Step, ...]) -> None:
+    """Take back what _reach made for a value that did not come."""
+    if len(steps) < 2:
+        return
+    step = steps[0]
+    value = document.get(step.name)
+    inner = value[-1] if isinstance(value, list) and value else value
+    if isinstance(inner, dict):
+        _drop_empty(inner, steps[1:])
+    if inner == {}:
+        if isinstance(value, list) and len(value) > 1:
+            value.pop()
+        else:
+            document.pop(step.name, None)
+
+
+def _set(container: Document, step: Step, value: Any) -> None:
+    """Put a value at the last step; an empty object beside a primitive stands for what could not be coded."""
+    if isinstance(value, dict) and "_" in value:
+        container.setdefault("_" + step.name, value["_"])
+    elif not step.many:
+        container[step.name] = value
+    else:
+        items = container.setdefault(step.name, [])
+        if step.index in (None, EACH):
+            if value not in items:
+                items.append(value)
+        else:
+            while len(items) <= step.index:  # type: ignore[operator]
+                items.append({})
+            items[step.index] = value  # type: ignore[index]

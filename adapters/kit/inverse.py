@@ -1,0 +1,356 @@
+"""The way back: resources and the same tables give a Tree, starting from the original where there is one.
+
+Only what differs from the original is written, so that what nobody changed comes back byte for byte; where a FHIR element
+changed since, FHIR wins. A row whose conversion has no inverse, or that is marked "in", says nothing here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from adapters.kit import convert
+from adapters.kit.bundle import first_identifier
+from adapters.kit.codes import CodeMap, Codes
+from adapters.kit.contract import Node, Source, Tree
+from adapters.kit.conversion import Context
+from adapters.kit.engine import BY_TYPE, Assembly
+from adapters.kit.table import EACH, Row, Step, Table, Tables
+from adapters.kit.translation import Document, Received
+from gateway.fhir import canonical
+from gateway.fhir.errors import Issue, Issues, Unsupported
+
+SOURCE_CODE = canonical.extension("source-code")
+
+
+def to_tree(
+    resources: Sequence[tuple[str, Document]],
+    tree: Tree,
+    tables: Tables,
+    codes: Codes,
+    source: Source,
+    original: bytes = b"",
+) -> list[Issue]:
+    """Write resources into a tree by the table of its kind.
+
+    resources  (fullUrl or Type/id, document) pairs; the first of a type is "the" one of the message
+    tree       empty, or the original message parsed; original: its bytes, by which urn:uuid names are recognised
+    returns    what could not be written
+    raises     Unsupported when no table is named after the tree's kind
+    """
+    table = tables.message(tree.kind)
+    if table is None:
+        raise Unsupported(
+            zh=f"没有 {tree.kind} 的映射表，无法写出此格式；请在 mappings/ 中添加",
+            en=f"no mapping table for {tree.kind}, so it cannot be written: add one under mappings/",
+            at=tree.kind,
+        )
+    reversal = Reversal(resources, tree, tables, codes, source, original)
+    reversal.run(table)
+    return reversal.issues.found
+
+
+class Reversal:
+    """One message on its way back."""
+
+    def __init__(
+        self,
+        resources: Sequence[tuple[str, Document]],
+        tree: Tree,
+        tables: Tables,
+        codes: Codes,
+        source: Source,
+        original: bytes = b"",
+    ) -> None:
+        self.tree, self.tables, self.codes, self.source = tree, tables, codes, source
+        self.resources = list(resources)
+        self.by_url = {url: document for url, document in resources}
+        self.issues = Issues()
+        self.context = Context(source=source, issues=self.issues, maps=codes)
+        # The original as the engine reads it: what stands there already need not be written.
+        self.before = Assembly(tree, tables, codes, source, Received(original, ""))
+
+    def run(self, table: Table) -> None:
+        self.before.run(table)
+        done: set[tuple[str, int]] = set()
+        for row in table.outbound:
+            if row.origin.kind != "path":
+                continue
+            if row.each_instance:
+                for node, before, after in self._pairs(row):
+                    self._message_row(row, node, before, after)
+                continue
+            after = self._one(row.instance)
+            if after is None:
+                continue
+            before = self._original(row.instance, "")
+            if row.steps:
+                self._row(row, self.tree.root, before, after)
+            elif row.table:
+                key = (row.table, id(after))
+                if key in done:  # two rows for one table (a condition each): the first that is written serves
+                    continue
+                done.add(key)
+                found = self.tree.select(row.origin.text, self.tree.root)
+                node = found[0] if found else None
+                self._nested(row, self.tree.root, node, 1, before, after)
+
+    def _message_row(self, row: Row, node: Node | None, before: Document, after: Document) -> None:
+        if row.table:
+            index = len(self.tree.select(row.origin.text, self.tree.root)) + 1
+            self._nested(row, self.tree.root, node, index, before, after)
+
+    def _pairs(self, row: Row) -> Iterator[tuple[Node | None, Document, Document]]:
+        """Each resource of the row's type beside the place in the original that it came from, or None for a new one."""
+        resource_type = row.instance.partition(":")[0]
+        nodes = {node.path: node for node in self.tree.select(row.origin.text, self.tree.root)}
+        made = [item for (name, path), item in self.before.instances.items() if name == row.instance and path in nodes]
+        wanted = [(url, document) for url, document in self.resources if document["resourceType"] == resource_type]
+        by_key = {_key(item.document): item for item in made if _key(item.document)}
+        by_url = {item.full_url: item for item in made}
+        for url, document in wanted:
+            found = by_url.get(url) or by_key.get(_key(document))
+            if found is None:
+                yield None, {}, document
+            else:
+                yield nodes[found.node_path], found.document, document
+
+    def _one(self, name: str) -> Document | None:
+        resource_type = name.partition(":")[0]
+        if ":" in name:
+            return None  # a second instance has no name outside its own message
+        return next((document for _, document in self.resources if document["resourceType"] == resource_type), None)
+
+    def _original(self, name: str, path: str) -> Document:
+        found = self.before.instances.get((name, path))
+        return found.document if found else {}
+
+    # one table, one target
+
+    def _table(self, table: Table, node: Node, before: Document, after: Document) -> bool:
+        """Write a target below node. False, and nothing written, when the table has no words for it."""
+        if not self._expressible(table, after):
+            return False
+        wrote = False
+        for row in table.outbound:
+            wrote = self._row(row, node, before, after) or wrote
+        return wrote
+
+    def _expressible(self, table: Table, after: Document) -> bool:
+        """An element that a table tells apart by literals (a system by its type code) must be one of those literals."""
+        told = {}
+        for row in table.outbound:
+            if row.origin.kind == "literal" and row.condition is not None:
+                told.setdefault(_trail(row.steps), []).append(self._literal(row))
+        free = {_trail(row.steps) for row in table.outbound if row.origin.kind == "path"}
+        for trail, values in told.items():
+            value = _get(after, trail)
+            if value is not None and trail not in free and value not in values:
+                return False
+        return True
+
+    def _literal(self, row: Row) -> Any:
+        name = row.conversion or BY_TYPE.get(row.steps[-1].type, "")
+        return convert.named(name).forward(row.origin.text, self.context) if name else row.origin.text
+
+    def _row(self, row: Row, node: Node, before: Document, after: Document) -> bool:
+        if row.origin.kind == "literal":
+            if row.condition is None or row.condition.verb not in ("=", "in"):
+                return False
+            if _get(after, _trail(row.steps)) != self._literal(row):
+                return False
+            return self._satisfy(row, node)
+        if row.origin.kind != "path":
+            return False
+        step = row.steps[-1]
+        olds, news = _items(before, row.steps), _items(after, row.steps)
+        if row.table:
+            wrote = self._repetitions(row, node, olds, news)
+        else:
+            wrote = self._leaf(row, node, step, olds, news)
+        return self._satisfy(row, node) or wrote if wrote else wrote
+
+    def _satisfy(self, row: Row, node: Node) -> bool:
+        condition = row.condition
+        if condition is None or condition.verb not in ("=", "in"):
+            return False
+        found = self.tree.select(condition.path, node)
+        if not found or found[0].text not in condition.texts:
+            self.tree.put(condition.path, condition.first, node)
+        return True
+
+    def _repetitions(self, row: Row, node: Node, olds: list[Any], news: list[Any]) -> bool:
+        """Write the items of an element, each in the repetition it came from; new ones behind the last."""
+        places = self.tree.select(row.origin.text, node)
+        step = row.steps[-1]
+        if EACH not in [item.index for item in row.steps] and (not step.many or step.index is not None):
+            places, olds, news = places[:1], olds[:1], news[:1]
+        readings = [self._reading(row, place) for place in places]
+        left = [item for item in news if item not in readings]
+        wrote = len(left) < len(news)
+        free = [index for index, reading in enumerate(readings) if reading not in news]
+        others = [item for item in olds if item not in readings]
+        for item in left:
+            if item in others:
+                continue  # another row of this table brought it
+            target = self._target(row, item)
+            if free:
+                index = free.pop(0)
+                self._nested(row, node, places[index], index + 1, self._target(row, readings[index]), target)
+                wrote = True
+            else:
+                wrote = self._nested(row, node, None, len(places) + 1, {}, target) or wrote
+                places = self.tree.select(row.origin.text, node)
+        return wrote
+
+    def _reading(self, row: Row, place: Node) -> Any:
+        """What the engine makes of one place by this row alone."""
+        container: Document = {}
+        owner = self.before.instance("", place.path)
+        value = self.before._nested(row, place, (place,), container, owner, "")
+        owner.valued = False
+        return value
+
+    def _target(self, row: Row, item: Any) -> Document:
+        if isinstance(item, dict) and row.steps[-1].type == "Reference" and "reference" in item:
+            table = self.tables.by_name[row.table]
+            if table.target != "Reference":
+                found = self.by_url.get(item["reference"])
+                return found if found is not None else self._instance_document(item["reference"])
+        return item if isinstance(item, dict) else {}
+
+    def _instance_document(self, url: str) -> Document:
+        return next((item.document for item in self.before.instances.values() if item.full_url == url), {})
+
+    def _nested(self, row: Row, parent: Node, node: Node | None, index: int, before: Document, after: Document) -> bool:
+        table = self.tables.by_name[row.table]
+        if not after or not self._expressible(table, after):
+            return False
+        if row.codes:
+            after = self._with_own_code(row, after)
+        place = node if node is not None else self.tree.put(row.origin.text, "", parent, index)
+        return self._table(table, place, before, after)
+
+    def _leaf(self, row: Row, node: Node, step: Step, olds: list[Any], news: list[Any]) -> bool:
+        wrote = False
+        if step.index == EACH and not convert_many(row):
+            places = len(self.tree.select(row.origin.text, node))
+            for value in news:
+                if value in olds:
+                    wrote = True
+                    continue
+                text = self._text(row, step, value)
+                if text:
+                    places += 1
+                    self.tree.put(row.origin.text, text, node, places)
+                    wrote = True
+            return wrote
+        old, new = (olds[0] if olds else None), (news[0] if news else None)
+        if convert_many(row):
+            old, new = (olds or None), (news or None)
+        if new is None:
+            if old is not None:
+                self.tree.put(row.origin.text, getattr(self.tree, "null", ""), node)
+            return False
+        if new == old:
+            return True
+        text = self._text(row, step, new)
+        if text is None:
+            return False
+        found = self.tree.select(row.origin.text, node)
+        if not found or found[0].text != text:
+            self.tree.put(row.origin.text, text, node)
+        return True
+
+    def _text(self, row: Row, step: Step, value: Any) -> str | None:
+        """The source's text for a FHIR value, None when the row has no words for it."""
+        self.context.codes = row.codes
+        if row.codes and not row.conversion:
+            concept_map = self.codes.named(row.codes)
+            assert concept_map is not None, row.where
+            value = own_code(concept_map, step, value)
+            if value is None:
+                return None
+        name = row.conversion or BY_TYPE.get(step.type, "")
+        self.context.path = _trail(row.steps)
+        if not name:
+            return value if isinstance(value, str) else None
+        inverse = convert.named(name).inverse
+        return None if inverse is None else inverse(value, self.context)
+
+    def _with_own_code(self, row: Row, after: Document) -> Document:
+        """A concept that has only the standard code gains the sender's, first, where its table looks for it."""
+        concept_map = self.codes.named(row.codes)
+        codings = after.get("coding", [])
+        if concept_map is None or any(coding.get("system") == concept_map.source_system for coding in codings):
+            return after
+        code = own_code(concept_map, row.steps[-1], after)
+        if code is None:
+            return after
+        return {**after, "coding": [{"system": concept_map.source_system, "code": code}, *codings]}
+
+
+def own_code(concept_map: CodeMap, step: Step, value: Any) -> str | None:
+    """The source system's code for a FHIR code, Coding or CodeableConcept: the one it sent, or the map's inverse."""
+    if step.type == "CodeableConcept":
+        codings = value.get("coding", [])
+        own = next((item for item in codings if item.get("system") == concept_map.source_system), None)
+        if own is not None:
+            return own.get("code")
+        inverted = (concept_map.invert(item.get("code", ""), item.get("system", "")) for item in codings)
+        return next((code for code in inverted if code is not None), None)
+    if step.type == "Coding":
+        for extension in value.get("extension", ()):
+            coding = extension.get("valueCoding", {})
+            if extension.get("url") == SOURCE_CODE and coding.get("system") == concept_map.source_system:
+                return coding.get("code")
+        if value.get("system") == concept_map.source_system:
+            return value.get("code")
+        return concept_map.invert(value.get("code", ""), value.get("system", ""))
+    return concept_map.invert(value)
+
+
+def convert_many(row: Row) -> bool:
+    """A conversion that makes a list (names in han and pinyin) takes the list back."""
+    return bool(row.conversion) and convert.named(row.conversion).many
+
+
+def _key(document: Document) -> tuple[str, str] | None:
+    identifier = first_identifier(document)
+    return (identifier["system"], identifier["value"]) if identifier else None
+
+
+def _trail(steps: tuple[Step, ...]) -> str:
+    return ".".join(f"{step.name}[{step.index}]" if (step.index or 0) > 0 else step.name for step in steps)
+
+
+def _get(document: Document, trail: str) -> Any:
+    value: Any = document
+    for name in trail.split("."):
+        name, _, index = name.partition("[")
+        value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, list):
+            at = int(index[:-1]) if index else 0
+            value = value[at] if at < len(value) else None
+        if value is None:
+            return None
+    return value
+
+
+def _items(document: Document, steps: tuple[Step, ...]) -> list[Any]:
+    """The values at an element: all items of a list that a row writes with [], else at most one."""
+    parents: list[Any] = [document]
+    for step in steps:
+        found: list[Any] = []
+        for parent in parents:
+            value = parent.get(step.name) if isinstance(parent, dict) else None
+            if value is None:
+                continue
+            if not isinstance(value, list):
+                found.append(value)
+            elif step.index == EACH or step is steps[-1] and step.index is None:
+                found.extend(value)
+            else:
+                found.extend(value[step.index or 0 : (step.index or 0) + 1])
+        parents = found
+    return parents

@@ -1,0 +1,159 @@
+"""The formats, sources and tables of one alliance tied together: bytes to Bundle, resources to bytes. Needs no database.
+
+Part of the composition: it finds the folders below adapters/, so that adding a format edits no list.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import adapters
+from adapters.kit import convert, engine, inverse, table
+from adapters.kit.codes import Codes
+from adapters.kit.contract import Adapter, Source, Tree
+from adapters.kit.table import Tables
+from adapters.kit.translation import Document, Received, Translation
+from gateway.fhir.errors import Issue, NotFound, Unsupported
+
+
+@cache
+def find_adapters() -> Mapping[str, Adapter]:
+    """Every folder below adapters/ that exports an adapter, by name."""
+    found = {}
+    for module in pkgutil.iter_modules(adapters.__path__):
+        if module.ispkg and module.name != "kit":
+            adapter = getattr(importlib.import_module(f"adapters.{module.name}"), "adapter", None)
+            if adapter is not None:
+                found[adapter.name] = adapter
+    return found
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Translation for every source of the alliance; tables are read and checked when it is made.
+
+    mappings  the folder of tables, codes and sites
+    sources   by name
+    raises    Invalid, with file, row and column of every wrong row
+    """
+
+    mappings: Path
+    sources: Mapping[str, Source]
+    adapters: Mapping[str, Adapter] = field(default_factory=find_adapters)
+    _tables: dict[tuple[str, str], tuple[Tables, Codes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for source in self.sources.values():
+            if source.format:
+                self.tables(source)
+
+    def source(self, name: str) -> Source:
+        found = self.sources.get(name)
+        if found is None:
+            known = "、".join(sorted(self.sources)) or "（无）"
+            raise NotFound(
+                zh=f"没有名为 {name} 的来源；已知：{known}。请在 mappings/sites/ 中登记",
+                en=f"no source is named {name}; known are {', '.join(sorted(self.sources))}. Register it under mappings/sites/",
+                at=name,
+            )
+        return found
+
+    def adapter(self, source: Source) -> Adapter:
+        found = self.adapters.get(source.format)
+        if found is None:
+            raise Unsupported(
+                zh=f"没有 {source.format} 格式的适配器；已有：{'、'.join(sorted(self.adapters))}",
+                en=f"there is no adapter for the format {source.format}; there are {', '.join(sorted(self.adapters))}",
+                at=source.name,
+            )
+        return found
+
+    def tables(self, source: Source) -> tuple[Tables, Codes]:
+        """The tables and code maps of one source: the format's, and its site's laid over them."""
+        key = (source.format, source.tables)
+        if key not in self._tables:
+            sites = self.mappings / "sites"
+            site = sites / source.tables if source.tables else None
+            codes = Codes(([site / "codes"] if site else []) + [sites / "codes", self.mappings / "codes"])
+            folders = [self.mappings / source.format] + ([site / source.format] if site else [])
+            read = table.load(
+                tuple(folders),
+                convert.is_known,
+                lambda name: codes.named(name) is not None,
+                self.adapter(source).check_path,
+            )
+            self._tables[key] = (read, codes)
+        return self._tables[key]
+
+    def translate(self, body: bytes, source: Source, control_id: str = "", received_at: str = "") -> Translation:
+        """One message to a transaction Bundle and a ledger.
+
+        received_at  FHIR instant; the epoch when empty, so that the same bytes give the same Bundle
+        raises       Malformed (not a message of the format), Unsupported (no table for its kind)
+        """
+        adapter = self.adapter(source)
+        tree = adapter.parse(body, source)
+        tables, codes = self.tables(source)
+        received = Received(body, received_at or EPOCH, control_id, adapter.media_type)
+        translation = engine.to_bundle(tree, tables, codes, source, received)
+        translation.issues = [*getattr(tree, "issues", ()), *translation.issues]
+        return translation
+
+    def write(
+        self,
+        resources: Sequence[tuple[str, Document]],
+        kind: str,
+        source: Source,
+        control_id: str,
+        original: bytes = b"",
+    ) -> tuple[bytes, list[Issue]]:
+        """Resources to one message of a kind, in the words of the source that will receive it.
+
+        original  the message they came from, where there is one: the way back starts from its bytes
+        raises    Unsupported when the format cannot be written, or has no table of that kind
+        """
+        adapter = self.adapter(source)
+        if adapter.encode is None or adapter.new is None:
+            raise Unsupported(
+                zh=f"{source.format} 格式目前只能读入",
+                en=f"the format {source.format} can only be read for now",
+                at=source.name,
+            )
+        tree: Tree = adapter.parse(original, source) if original else adapter.new(kind, source, control_id)
+        tables, codes = self.tables(source)
+        issues = inverse.to_tree(resources, tree, tables, codes, source, original)
+        return adapter.encode(tree, source), issues
+
+
+EPOCH = "1970-01-01T00:00:00.000Z"
+
+
+def instant(microseconds: int) -> str:
+    """A store's instant as FHIR text, to the millisecond, UTC."""
+    moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def as_json(translation: Translation) -> dict[str, Any]:
+    """The one JSON object that gateway convert writes for a message."""
+    return {
+        "bundle": translation.bundle,
+        "ledger": [entry.as_json() for entry in translation.ledger],
+        "issues": [
+            {
+                "severity": issue.severity,
+                "code": issue.code,
+                "zh": issue.zh,
+                "en": issue.en,
+                "at": list(issue.expression),
+            }
+            for issue in translation.issues
+        ],
+    }
