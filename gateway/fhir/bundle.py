@@ -18,13 +18,13 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 class Entry(NamedTuple):
     """One entry of a transaction or batch, understood.
 
-    index     in the Bundle, for expressions and for the response's order
+    position  in the Bundle, for expressions and for the response's order
     url       request.url as written; target: what it points to (type alone for POST: Target.type)
     resource  None for GET and DELETE
     issues    what is wrong with this entry; a batch answers them alone, a transaction fails
     """
 
-    index: int
+    position: int
     full_url: str
     method: str
     url: str
@@ -228,11 +228,11 @@ def _refuse_repeats(found: list[Entry]) -> list[Entry]:
         issues = list(entry.issues)
         if entry.method in ("PUT", "PATCH", "DELETE") and entry.url:
             if entry.url in targets:
-                issues.append(_repeated(f"Bundle.entry[{entry.index}].request.url"))
+                issues.append(_repeated(f"Bundle.entry[{entry.position}].request.url"))
             targets.add(entry.url)
         if entry.full_url and entry.method in ("POST", "PUT"):
             if entry.full_url in names:
-                issues.append(_repeated(f"Bundle.entry[{entry.index}].fullUrl"))
+                issues.append(_repeated(f"Bundle.entry[{entry.position}].fullUrl"))
             names.add(entry.full_url)
         checked.append(entry._replace(issues=tuple(issues)))
     return checked
