@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -370,18 +369,6 @@ def begun(machine: Machine, before: Mapping[str, Any], after: Mapping[str, Any])
     return (
         then.kind == "start" and then.name != now.name and not any(e.to == then.name for e in machine.exits(now.name))
     )
-
-
-def instant(microseconds: int, zone: timezone) -> str:
-    """An instant of the store as FHIR text, to the millisecond."""
-    return datetime.fromtimestamp(microseconds // 1000 / 1000, zone).isoformat(timespec="milliseconds")
-
-
-def zone_of(text: str) -> timezone:
-    """A zone such as +08:00 from the settings."""
-    parsed = datetime.strptime(text, "%z").tzinfo
-    assert isinstance(parsed, timezone)
-    return parsed
 
 
 def provenance(

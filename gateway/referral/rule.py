@@ -12,19 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.access.actor import actors, organisation_codes
 from gateway.fhir.canonical import BASE, code_system, sid
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden, Invalid
-from gateway.fhir.lifecycle import Edge, begin, begun, edge, govern, instant, provenance, state_of, zone_of
+from gateway.fhir.lifecycle import Edge, begin, begun, edge, govern, provenance, state_of
+from gateway.interactions.change import Change, Effects
+from gateway.interactions.document import instant
 from gateway.referral.transitions import first_state, is_referral, is_referral_task, machine
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction
-
-if TYPE_CHECKING:
-    from gateway.interactions.door import Change, Effects
 
 Document = dict[str, Any]
 
@@ -64,7 +63,7 @@ class Referral:
                 at="Task",
             )
         if govern(table, change.before, change.after, sides, merging=principal.role == "gateway") is not None:
-            change.after["lastModified"] = instant(transaction.now(), zone_of(self.zone))
+            change.after["lastModified"] = instant(transaction.now(), self.zone)
 
     def request_rule(self, change: Change, transaction: Transaction) -> None:
         """A referral's ServiceRequest is its placer's: nobody else changes it (workflow I3)."""
@@ -88,9 +87,7 @@ class Referral:
 
     def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
         """What follows from these changes, as further entries of the same transaction."""
-        from gateway.interactions.door import Effects
-
-        return Effects(self.follow(changes, transaction), [])
+        return Effects(self.follow(changes, transaction))
 
     def follow(self, changes: Sequence[Change], transaction: Transaction) -> list[Document]:
         """The consequence's entries."""
@@ -193,7 +190,7 @@ class Referral:
                 en="the referral names no receiving organisation; put it in ServiceRequest.performer.",
                 at="ServiceRequest.performer",
             )
-        at = instant(transaction.now(), zone_of(self.zone))
+        at = instant(transaction.now(), self.zone)
         identifier = {"system": sid("alliance", "referral-task", self.base), "value": change.id}
         task = {
             "resourceType": "Task",
@@ -231,7 +228,7 @@ class Referral:
         return {"system": code_system("referral-event", self.base), "code": taken.event, "display": taken.zh}
 
     def _record(self, task: Document, activity: Document, actor: str, transaction: Transaction) -> Document:
-        at, who = instant(transaction.now(), zone_of(self.zone)), transaction.principal
+        at, who = instant(transaction.now(), self.zone), transaction.principal
         resource = provenance(task, activity, actor, at, who.organisation, who.name)
         return {"resource": resource, "request": {"method": "POST", "url": "Provenance"}}
 
