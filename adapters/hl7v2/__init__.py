@@ -1,0 +1,36 @@
+"""HL7 v2: messages to Trees and back, acknowledgements, and MLLP in both directions.
+
+path.py       how tables address a place                    charset.py, escape.py  bytes to text, text to values
+parse.py      bytes → Tree                                  encode.py              Tree → bytes, and a new Tree
+structure.py  which segment owns which, and their order     envelope.py            control id, kind, lane; batches
+reply.py      ACKs, ours and theirs                         frame.py               MLLP blocks, pure
+listen.py     the MLLP server, the only file that waits     send.py                the MLLP client of the outbox
+"""
+
+from typing import Any
+
+from adapters.hl7v2.encode import encode, new
+from adapters.hl7v2.envelope import envelope, split
+from adapters.hl7v2.parse import parse
+from adapters.hl7v2.path import compiled
+from adapters.hl7v2.reply import accept, refuse, understand
+from adapters.kit.contract import Adapter
+
+_encode: Any = encode  # our Trees take our own Nodes only, which the contract's protocols cannot say
+_parse: Any = parse
+_new: Any = new
+
+adapter = Adapter(
+    name="hl7v2",
+    parse=_parse,
+    envelope=envelope,
+    encode=_encode,
+    new=_new,
+    accept=accept,
+    refuse=refuse,
+    understand=understand,
+    split=split,
+    check_path=compiled,
+    media_type="x-application/hl7-v2+er7",
+    abilities=frozenset({"reads", "writes", "replies", "batches", "mllp"}),
+)

@@ -12,7 +12,7 @@ _NAMES = {
     "ascii": "ASCII USASCII ISOIR6 ISO646 ANSIX341968",
     "utf-8": "UTF8 UNICODEUTF8 UNICODE ISO10646 ISO106461 UTF",
     "utf-16": "UTF16 UNICODEUTF16 UCS2 UNICODEUCS2",
-    "gb18030": "GB18030 GB180302000 GB180302005 GB180302022 GBK GB2312 GB23121980 GB231280 CP936 MS936 936 EUCCN CNGB ISOIR58 HZGB",
+    "gb18030": "GB18030 GB180302000 GB180302005 GB180302022 GBK GB2312 GB23121980 GB231280 CP936 MS936 936 EUCCN ISOIR58",
     "big5": "BIG5 CP950 950",
     "euc_kr": "KSX1001 EUCKR",
     "shift_jis": "SHIFTJIS SJIS CP932",
@@ -55,8 +55,9 @@ def decoded(data: bytes, declared: str, default: str) -> Decoded:
     """Bytes to text, losing nothing.
 
     declared  MSH-18 as sent; default: the source's own setting; both may be "" or unknown
-    returns   the first of declared, default, UTF-8, GB 18030 in which every byte means something. When there is none: the first
-              one named, its meaningless bytes carried as lone surrogates (PEP 383), which encode back to the same bytes
+    returns   the first of declared, default, UTF-8, GB 18030 in which every byte means something. When there is none:
+              the first one named, its meaningless bytes carried as lone surrogates (PEP 383), which encode back to the
+              same bytes
     """
     if data.isascii():
         named = codec(declared) or codec(default)

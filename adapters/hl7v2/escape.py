@@ -8,14 +8,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# What is not listed here stays as it is: a backslash in a Windows path is no escape. The kept ones (Z, C, M, layout) are listed,
-# so that their closing character is not taken for the beginning of the next one.
-_SEQUENCE = r"(?:[FSTREPHN]|X(?:[0-9A-Fa-f]{2})+|\.br|\.ce|\.sp\+?\d*|\.(?:in|ti|sk|fi|nf)[+-]?\d*|Z%s*|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6})"
+# What is not listed here stays as it is: a backslash in a Windows path is no escape. The kept ones (Z, C, M, layout)
+# are listed, so that their closing character is not taken for the beginning of the next one.
+_SEQUENCE = (
+    r"(?:[FSTREPHN]|X(?:[0-9A-Fa-f]{2})+|\.br|\.ce|\.sp\+?\d*|\.(?:in|ti|sk|fi|nf)[+-]?\d*"
+    r"|Z%s*|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6})"
+)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class Separators:
-    """MSH-1 and MSH-2: the field separator, then component, repetition, escape, sub-component and truncation characters.
+    """MSH-1 and MSH-2: the field separator, then component, repetition, escape, sub-component and truncation
+    characters.
 
     A character that MSH-2 leaves out is "": nothing is split or escaped by it. An empty MSH-2 means the usual four.
     """

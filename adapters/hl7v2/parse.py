@@ -31,13 +31,15 @@ class Segment:
 
     fields[0] is the name, fields[n] the raw text of field n (MSH-1 is the separator itself)
     index   counts the segments of this name in the message, from 1
+    end     the characters that ended it; received: how it stood when it arrived, None when it was made here
     """
 
-    __slots__ = ("_fields", "_raw", "changed", "index", "name", "separators")
+    __slots__ = ("_fields", "changed", "end", "index", "name", "received", "separators")
 
-    def __init__(self, name: str, raw: str, separators: Separators, index: int) -> None:
+    def __init__(self, name: str, received: str | None, separators: Separators, index: int, end: str) -> None:
         self.name = name
-        self._raw = raw
+        self.received = received
+        self.end = end
         self.separators = separators
         self.index = index
         self.changed = False
@@ -46,7 +48,7 @@ class Segment:
     @property
     def fields(self) -> list[str]:
         if self._fields is None:
-            parts = self._raw.split(self.separators.field)
+            parts = (self.received or self.name).split(self.separators.field)
             if self.name in _HEADERS:
                 parts.insert(1, self.separators.field)
             self._fields = parts
@@ -59,7 +61,7 @@ class Segment:
             if self.name in _HEADERS:
                 return self.name + separator + separator.join(self._fields[2:])
             return separator.join(self._fields)
-        return self._raw
+        return self.received or self.name
 
     def set(self, field: int, raw: str) -> None:
         fields = self.fields
@@ -80,9 +82,9 @@ class Segment:
 
 
 class Node:
-    """A place in a Tree: the message, a segment, a repetition, a component or a sub-component. Numbers not reached are 0.
+    """A place in a Tree: the message, a segment, a repetition, a component or a sub-component; numbers not reached are 0.
 
-    Nodes are equal when they are the same place to the same depth; PID-3 and PID-3.1 share their path but are not equal.
+    Nodes are equal when they are the same place to the same depth: PID-3 and PID-3.1 share a path, and are not equal.
     """
 
     __slots__ = ("component", "field", "repetition", "segment", "sub", "tree")
@@ -113,7 +115,7 @@ class Node:
             return self.segment.raw
         fields = self.segment.fields
         raw = fields[self.field] if self.field < len(fields) else ""
-        if not raw or self.segment.name in _HEADERS and self.field <= 2:
+        if not raw or (self.segment.name in _HEADERS and self.field <= 2):
             return raw
         separators = self.segment.separators
         raw = _part(raw, separators.repetition, self.repetition)
@@ -125,7 +127,7 @@ class Node:
 
     @property
     def text(self) -> str:
-        """The value, unescaped. Of a composite: its first component, as the standard reads it; of a segment: its raw text."""
+        """The value, unescaped. Of a composite its first component, as the standard reads it; of a segment its raw text."""
         raw = self.raw
         if self.segment is None or not self.field:
             return raw
@@ -165,7 +167,8 @@ class Tree:
     """A message: segments in order, each still in its own bytes until a value is put.
 
     encoding           the codec that was used; encoding_declared: MSH-18 as sent, "" when absent
-    issues             what was strange about the bytes (undecodable, MSH-18 wrong): warnings, the message is still readable
+    issues             what was strange about the bytes (undecodable, MSH-18 wrong): warnings, the message is still
+                       readable
     data               the bytes received; b"" for a new one
     """
 
@@ -183,11 +186,9 @@ class Tree:
         if len(self.end) > 1:
             self.end = "\r\n" if self.end.startswith("\r\n") else self.end[0]
         self.segments: list[Segment] = []
-        self.ends: dict[int, str] = {}  # id of segment → its terminator, where it is not the message's usual one
         self.named: dict[str, list[Segment]] = {}
         self._owners: structure.Owners | None = None
         self._read(pieces)
-        self.origin = list(self.segments)
         self.root = Node(self, None)
         self.encoding_declared = self._field("MSH", 18).split(self.separators.repetition or "\r")[0].strip()
 
@@ -206,20 +207,19 @@ class Tree:
                 continue
             texts.append(line)
             ends.append(pieces[i + 1] if i + 1 < len(pieces) else "")
-        usual = self.end
         for text, end in zip(texts, ends, strict=True):
             name = text[:3]
             same = named.setdefault(name, [])
-            segment = Segment(name, text, separators, len(same) + 1)
+            segment = Segment(name, text, separators, len(same) + 1, end)
             same.append(segment)
             segments.append(segment)
-            if end != usual:
-                self.ends[id(segment)] = end
 
     @property
     def kind(self) -> str:
         """MSH-9.1^9.2; the message code alone when there is no event (ACK); from 9.3 when only that is sent."""
-        parts = self._field("MSH", 9).split(self.separators.repetition or "\r")[0].split(self.separators.component or "\r")
+        parts = (
+            self._field("MSH", 9).split(self.separators.repetition or "\r")[0].split(self.separators.component or "\r")
+        )
         code, event = parts[0].strip(), parts[1].strip() if len(parts) > 1 else ""
         if not event and len(parts) > 2 and "_" in parts[2]:
             event = parts[2].partition("_")[2].strip()
@@ -242,7 +242,7 @@ class Tree:
                 Issue(
                     "value",
                     f"报文含有按 {self.encoding} 无法解码的字节，已原样保留；请核对 MSH-18 或来源的 encoding 设置",
-                    f"Some bytes mean nothing in {self.encoding}; they are kept as they are. Check MSH-18 or the source's encoding",
+                    f"Some bytes mean nothing in {self.encoding}; they are kept. Check MSH-18 or the source's encoding",
                     tuple(node.path for node in self.leaves() if node.invalid) or ("MSH-18",),
                     "warning",
                 )
@@ -253,7 +253,7 @@ class Tree:
                 Issue(
                     "value",
                     f"MSH-18 声明的字符集与内容不符，已按 {self.encoding} 读取；请在发送方更正 MSH-18",
-                    f"MSH-18 does not name the character set of the content, read as {self.encoding}; correct MSH-18 at the sender",
+                    f"MSH-18 does not name the content's character set (read as {self.encoding}); correct it at the sender",
                     ("MSH-18",),
                     "warning",
                 )
@@ -265,9 +265,9 @@ class Tree:
     def select(self, path: str, node: Node | None = None) -> list[Node]:
         """The places at path that hold something, in message order (see adapters.hl7v2.path for the grammar).
 
-        A path with a segment, below a node: the node's own segment when it has that name; else the segments that the node's
-        segment owns (the OBX of this OBR); else the one that owns it (the OBR of this OBX); else those of the whole message.
-        The null value \"\" holds nothing: it asks for absence.
+        A path with a segment, below a node: the node's own segment when it has that name; else the segments that the
+        node's segment owns (the OBX of this OBR); else the one that owns it (the OBR of this OBX); else those of the
+        whole message. The null value \"\" holds nothing: it asks for absence.
         """
         at = compiled(path)
         if not at.steps:
@@ -364,8 +364,8 @@ class Tree:
 
         text   "" only gives the place (a context for further puts) and changes nothing; '\"\"' writes the null value.
                The text that is already there is left in its own spelling, byte for byte; another text replaces it
-        index  which repetition of the last thing in path that repeats and carries no [n]: the field, or the segment when
-               path ends with one
+        index  which repetition of the last thing in path that repeats and carries no [n]: the field, or the segment
+               when path ends with one
         raises ValueError for MSH-1, MSH-2 or a path without a node to start from; Invalid when the message has no escape
                character and the text needs one
         """
@@ -410,7 +410,7 @@ class Tree:
         base = None if at.absolute or node is None else node.segment
         for position, step in enumerate(at.steps):
             last = position == len(at.steps) - 1
-            wanted = step.index or (index if last and not at.field else 1)
+            wanted = step.which or (index if last and not at.field else 1)
             found = self._step(Step(step.name, 0), base, owned=position > 0)
             while len(found) < wanted:
                 owner = base if base is not None and (position > 0 or structure.may_own(base.name, step.name)) else None
@@ -423,8 +423,7 @@ class Tree:
     def _insert(self, name: str, owner: Segment | None) -> None:
         code = self.kind.partition("^")[0]
         at = structure.position(self.segments, self.owners, name, owner, code)
-        segment = Segment(name, name, self.separators, 0)
-        segment.changed = True
+        segment = Segment(name, None, self.separators, 0, self.end)
         self.segments.insert(at, segment)
         same = self.named[name] = [other for other in self.segments if other.name == name]
         for number, other in enumerate(same, 1):
@@ -465,7 +464,12 @@ def parse(data: bytes, source: Source) -> Tree:
 
 
 def _decoded(data: bytes, default: str) -> tuple[str, charset.Decoded]:
-    for mark, encoding in ((b"\xff\xfe", "utf-16-le"), (b"M\x00S\x00", "utf-16-le"), (b"\xfe\xff", "utf-16-be"), (b"\x00M\x00S", "utf-16-be")):
+    for mark, encoding in (
+        (b"\xff\xfe", "utf-16-le"),
+        (b"M\x00S\x00", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+        (b"\x00M\x00S", "utf-16-be"),
+    ):
         if data.startswith(mark):
             try:
                 decoded = charset.Decoded(data.decode(encoding), encoding, True)
@@ -477,8 +481,9 @@ def _decoded(data: bytes, default: str) -> tuple[str, charset.Decoded]:
 
 
 def declared_charset(data: bytes) -> str:
-    """MSH-18's first repetition, read from the bytes before they are decoded. A Chinese name in MSH-3..6 may hold the separator
-    as a trail byte: then this finds another field's text, which is no character set, and detection decides."""
+    """MSH-18's first repetition, read from the bytes before they are decoded. A Chinese name in MSH-3..6 may hold the
+    separator as a trail byte: then this finds another field's text, which is no character set, and detection
+    decides."""
     start = data.find(b"MSH")
     if start < 0 or len(data) < start + 8:
         return ""
@@ -530,5 +535,7 @@ def _deeper(tree: Tree, node: Node, at: Path) -> Node | None:
     if node.sub:
         return node if at.component == 1 and at.sub <= 1 else None
     if node.component:
-        return Node(tree, node.segment, node.field, node.repetition, node.component, at.component) if at.sub <= 1 else None
+        return (
+            Node(tree, node.segment, node.field, node.repetition, node.component, at.component) if at.sub <= 1 else None
+        )
     return Node(tree, node.segment, node.field, node.repetition, at.component, at.sub)

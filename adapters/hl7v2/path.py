@@ -1,15 +1,16 @@
 """How tables address a place in an HL7 v2 message, compiled once.
 
     path      = ["/"] step {"/" step} ["-" field]        PID  DG1[2]  PID-3  PID-3[2].4.1  ORC/OBR/OBX-5
-              | [datatype "."] component ["." sub]       CX.1  CX.4.1  4.1  .4.1           below a repetition or a component
+              | [datatype "."] component ["." sub]       CX.1  CX.4.1  4.1  .4.1           below a repetition, a component
               | "."                                      the node itself
     step      = NAME ["[" n "]"]                         three characters: PID, Z01; all of that name without [n]
     field     = n ["[" r "]"] ["." component ["." sub]]  all repetitions without [r]
     numbers   count from 1
 
-The canonical path of a place leaves out "[1]" and every ".1" at the end, whatever the message holds there: PID-7, PID-7.1 and
-PID-7.1.1 are one place, whose path is PID-7. This is the standard's own rule for growing a field into components (HL7 v2.5.1
-chapter 2.8.2: the old value is the first component), so it stays true when a sender adds components tomorrow.
+The canonical path of a place leaves out "[1]" and every ".1" at the end, whatever the message holds there: PID-7,
+PID-7.1 and PID-7.1.1 are one place, whose path is PID-7. This is the standard's own rule for growing a field into
+components (HL7 v2.5.1 chapter 2.8.2: the old value is the first component), so it stays true when a sender adds
+components tomorrow.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Step(NamedTuple):
     """A segment's name, and which of them; 0 means all."""
 
     name: str
-    index: int
+    which: int
 
 
 class Path(NamedTuple):
@@ -53,7 +54,7 @@ def compiled(path: str) -> Path:
     if found := _RELATIVE.fullmatch(path):
         return Path(False, (), 0, 0, int(found[1]), int(found[2] or 0))
     if found := _STEPS.fullmatch(path):
-        steps = tuple(Step(name, int(index or 0)) for name, index in _ONE_STEP.findall(found[2]))
+        steps = tuple(Step(name, int(which or 0)) for name, which in _ONE_STEP.findall(found[2]))
         field, repetition, component, sub = (int(part or 0) for part in found.groups()[-4:])
         return Path(found[1] == "/", steps, field, repetition, component, sub)
     raise ValueError(f"not an HL7 v2 path: {path!r} (examples: PID-3.1, DG1[2]-3, CX.4.1)")

@@ -1,7 +1,8 @@
 """Which segment belongs to which: groups as a view over the flat segments, from two small tables.
 
-A segment is owned by the nearest open segment before it that may own it; a segment of the same name that is still open is its
-sibling. So an NTE belongs to the OBX or OBR it follows, an OBX to its OBR, the second OBR of an order to the same ORC.
+A segment is owned by the nearest open segment before it that may own it; a segment of the same name that is still open
+is its sibling. So an NTE belongs to the OBX or OBR it follows, an OBX to its OBR, the second OBR of an order to the
+same ORC.
 
 source  HL7 v2.5.1 chapters 3, 4, 7, 11, 12 (abstract message structures)
 """
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 # owner: what it may own directly
 _OWNS = {
-    "PID": "PD1 ARV ROL NTE NK1 MRG PV1 PV2 AL1 IAM DG1 DRG PR1 GT1 IN1 ACC UB1 UB2 PDA DB1 ORC OBR OBX RXE TXA PRB GOL PTH FT1 SCH ZPI",
+    "PID": "PD1 ARV ROL NTE NK1 MRG PV1 PV2 AL1 IAM DG1 DRG PR1 GT1 IN1 ACC UB1 UB2 PDA DB1 ORC OBR OBX RXE TXA"
+    " PRB GOL PTH FT1",
     "MRG": "PV1",
     "NK1": "NTE",
     "PV1": "PV2 PRT ROL OBX",
@@ -54,9 +56,7 @@ for _owner, _names in _OWNS.items():
         _OWNED_BY.setdefault(_name, set()).add(_owner)
 
 _DEFAULT_ORDER = "MSH SFT MSA ERR EVN SCH TQ1 NTE RGS PID PD1 MRG ROL NK1 PV1 PV2 ORC OBR DB1 OBX AL1 DG1 DRG PR1 GT1 IN1 IN2 IN3 ACC TXA"
-_REFERRAL = (
-    "MSH SFT MSA ERR RF1 AUT PRD CTD PID NK1 GT1 IN1 IN2 IN3 ACC DG1 DRG AL1 PR1 OBR {}PV1 PV2 NTE"  # NTE, OBX go below their OBR
-).format("")
+_REFERRAL = "MSH SFT MSA ERR RF1 AUT PRD CTD PID NK1 GT1 IN1 IN2 IN3 ACC DG1 DRG AL1 PR1 OBR OBX PV1 PV2 NTE"
 _ORDERS = {
     "REF": _REFERRAL,
     "RRI": _REFERRAL,
@@ -66,6 +66,30 @@ _ORDERS = {
     "PPR": "MSH SFT PID PV1 PV2 PRB NTE VAR ROL PTH OBX GOL ORC OBR",
     "PGL": "MSH SFT PID PV1 PV2 GOL NTE VAR ROL PTH OBX PRB ORC OBR",
 }
+
+_STRUCTURES = {  # MSH-9.3 where it is not the code and event themselves (table 0354, v2.5.1)
+    "ADT_A01": "A01 A04 A08 A13",
+    "ADT_A05": "A05 A14 A28 A31",
+    "ADT_A06": "A06 A07",
+    "ADT_A09": "A09 A10 A11 A12",
+    "ADT_A21": "A21 A22 A23 A25 A26 A27 A29 A32 A33",
+    "ADT_A30": "A30 A34 A35 A36 A46 A47 A48 A49",
+    "ADT_A39": "A39 A40 A41 A42",
+    "REF_I12": "I12 I13 I14 I15",
+    "RRI_I12": "I12 I13 I14 I15",
+    "SIU_S12": "S12 S13 S14 S15 S16 S17 S18 S19 S20 S21 S22 S23 S24 S26",
+    "PPR_PC1": "PC1 PC2 PC3",
+    "PGL_PC6": "PC6 PC7 PC8",
+    "PPP_PCB": "PCB PCC PCD",
+}
+
+
+def message_structure(code: str, event: str) -> str:
+    """MSH-9.3 of a message code and its event: ADT_A01 for ADT^A08."""
+    if not event or code == "ACK":
+        return code
+    found = (name for name, events in _STRUCTURES.items() if name.startswith(f"{code}_") and event in events.split())
+    return next(found, f"{code}_{event}")
 
 
 class Owners:
@@ -121,7 +145,7 @@ class Owners:
 
 @lru_cache(maxsize=4096)
 def may_own(owner: str, name: str) -> bool:
-    """Whether a segment of one name can own one of the other, directly or through others. Z segments may stand anywhere."""
+    """Whether a segment of one name can own one of the other, directly or through others; a Z segment, anywhere."""
     if name[0] == "Z":
         return owner not in ("MSH", "EVN", "PID") and owner[0] != "Z"
     seen, wave = set(), {owner}
