@@ -1,0 +1,14 @@
+"""HL7 CDA R2 as Chinese hospitals share it (WS/T 500, WS/T 483). HTTP alone answers: a CDA has no reply of its own."""
+
+from adapters.cda.encode import encode
+from adapters.cda.parse import envelope, parse
+from adapters.kit.contract import Adapter
+
+adapter = Adapter(
+    name="cda",
+    parse=parse,
+    envelope=envelope,
+    encode=encode,
+    media_type="application/xml",
+    abilities=frozenset({"reads", "writes"}),
+)

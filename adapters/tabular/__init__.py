@@ -1,0 +1,16 @@
+"""CSV files, as spreadsheets and exports write them."""
+
+from adapters.kit.contract import Adapter
+from adapters.tabular.encode import encode, new
+from adapters.tabular.parse import envelope, parse, split
+
+adapter = Adapter(
+    name="tabular",
+    parse=parse,
+    envelope=envelope,
+    encode=encode,
+    new=new,
+    split=split,
+    media_type="text/csv",
+    abilities=frozenset({"reads", "writes"}),
+)

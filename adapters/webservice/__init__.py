@@ -1,0 +1,19 @@
+"""Vendor XML over HTTP or SOAP: the Request/Response shape of 东华 (DHC) and its like."""
+
+from adapters.kit.contract import Adapter
+from adapters.webservice.encode import encode, new
+from adapters.webservice.parse import envelope, parse
+from adapters.webservice.reply import accept, refuse, understand
+
+adapter = Adapter(
+    name="webservice",
+    parse=parse,
+    envelope=envelope,
+    encode=encode,
+    new=new,
+    accept=accept,
+    refuse=refuse,
+    understand=understand,
+    media_type="text/xml",
+    abilities=frozenset({"reads", "writes", "replies"}),
+)
