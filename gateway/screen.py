@@ -46,6 +46,11 @@ def show(zh: str, en: str) -> None:
     console().print(said(zh, en), markup=False)
 
 
+def note(zh: str, en: str) -> None:
+    """A sentence beside the result: on standard error, so that a pipe carries the result alone."""
+    console(sys.stderr).print(said(zh, en), markup=False)
+
+
 def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], title: tuple[str, str] = ("", "")) -> None:
     """Print rows under headings; columns and title are (zh, en) pairs, cells are text already."""
     from rich.table import Table

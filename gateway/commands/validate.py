@@ -1,0 +1,85 @@
+"""gateway validate: whether FHIR files hold to R4, every issue at its file, line and element."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+from gateway import screen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.fhir.errors import Issue
+
+
+def validate(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE…", help="JSON 或 NDJSON；- 为标准输入 · - is standard input")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="每个文件一行 JSON · one line of JSON a file")] = False,
+) -> None:
+    """按 R4 检查 FHIR 文件，指出每一处 · check FHIR files against R4, showing every place"""
+    from gateway import validation
+
+    documents_count = errors_count = unread_count = 0
+    with screen.progress() as bar:
+        for name in bar.track(files, description=screen.said("检查", "checking")):
+            found: list[tuple[int, Issue]] = []
+            count = 0
+            with ExitStack() as stack:
+                try:
+                    stream = _open(name, stack)
+                except OSError as error:
+                    unread_count += 1
+                    found.append((0, _unread(error)))
+                else:
+                    for checked in validation.check_stream(stream, lines=name.endswith((".ndjson", ".jsonl"))):
+                        count += 1
+                        found += checked.issues
+                        if not json:
+                            _print(name, checked.issues)
+                            found.clear()
+                        errors_count += not checked.valid
+            documents_count += count
+            if json:
+                screen.as_json(
+                    {
+                        "file": name,
+                        "documents": count,
+                        "issues": [{"line": line, **screen.issue_as_json(issue)} for line, issue in found],
+                    }
+                )
+            else:
+                screen.complain((issue for _, issue in found), name)
+    if not json:
+        screen.note(
+            f"{len(files)} 个文件，{documents_count} 份文档，其中 {errors_count} 份有错。",
+            f"{len(files)} files, {documents_count} documents, {errors_count} of them with errors.",
+        )
+    if unread_count or errors_count:
+        raise typer.Exit(2 if unread_count else 1)
+
+
+def _open(name: str, stack: ExitStack) -> BinaryIO:
+    return sys.stdin.buffer if name == "-" else stack.enter_context(Path(name).open("rb"))
+
+
+def _print(name: str, issues: Iterable[tuple[int, Issue]]) -> None:
+    for line, issue in issues:
+        place = ":".join((name, str(line), *issue.expression[:1]))
+        print(f"{place}: {issue.severity}: {screen.said(issue.zh, issue.en)}")
+
+
+def _unread(error: OSError) -> Issue:
+    from gateway.fhir.errors import Issue
+
+    return Issue(
+        "not-found",
+        f"文件不能读（{error.strerror}）。请检查路径与权限。",
+        f"The file cannot be read ({error.strerror}). Look at its path and permissions.",
+    )

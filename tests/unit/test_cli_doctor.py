@@ -1,0 +1,122 @@
+"""gateway doctor: each fault of the ground is found and comes with its fix."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway import cli, doctor, settings
+from gateway.store.database import Database
+from gateway.store.migrations import upgrade
+
+
+@pytest.fixture(autouse=True)
+def ground(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An empty data folder, free ports, and one site."""
+    for name in list(os.environ):
+        if name.upper().startswith("GATEWAY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("GATEWAY_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("GATEWAY_PORT", "0")
+    monkeypatch.setenv("GATEWAY_MLLP_PORT", "0")
+    site = tmp_path / "mappings" / "sites" / "one"
+    site.mkdir(parents=True)
+    (site / "source.toml").write_text('name = "one"\n', encoding="utf-8")
+    monkeypatch.setenv("GATEWAY_MAPPINGS", str(tmp_path / "mappings"))
+    monkeypatch.setattr(settings, "settings", settings.read)
+    return tmp_path
+
+
+def findings(name: str) -> list[doctor.Finding]:
+    return [finding for check, finding in doctor.examine(settings.read()) if check.en == name]
+
+
+def test_a_sound_ground_has_nothing_to_mend() -> None:
+    for check, finding in doctor.examine(settings.read()):
+        # A small disk is the machine's business.
+        assert finding.state == "ok" or check.en == "disk", (check.en, finding)
+
+
+def test_everything_that_is_not_well_has_a_fix_in_both_languages(monkeypatch: pytest.MonkeyPatch, ground: Path) -> None:
+    blocked = ground / "file"
+    blocked.write_bytes(b"")
+    monkeypatch.setenv("GATEWAY_DATA_DIR", str(blocked / "below"))
+    monkeypatch.setenv("GATEWAY_HOST", "192.0.2.7")
+    monkeypatch.setenv("GATEWAY_SITES", "elsewhere")
+    monkeypatch.setenv("GATEWAY_PROT", "1")
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", "nosuch://database")
+    bad = [(check.en, it) for check, it in doctor.examine(settings.read()) if it.state != "ok"]
+    assert {"settings", "listening", "data folder", "database", "sites"} <= {name for name, _ in bad}
+    for name, finding in bad:
+        assert finding.fix_zh, name
+        assert finding.fix_en, name
+
+
+def test_a_database_that_is_away_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", f"postgresql://gateway:s3cret@127.0.0.1:{port}/x")
+    (finding,) = findings("database")
+    assert finding.state == "fail"
+    assert "s3cret" not in repr(finding)
+    assert f"127.0.0.1:{port}" in finding.en
+
+
+def test_a_database_without_tables_is_a_warning(monkeypatch: pytest.MonkeyPatch, ground: Path) -> None:
+    path = ground / "empty.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version=1")
+    connection.close()
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", f"sqlite:///{path}")
+    (finding,) = findings("database")
+    assert finding.state == "warn"
+
+
+def test_a_migrated_database_is_well(monkeypatch: pytest.MonkeyPatch, ground: Path) -> None:
+    url = f"sqlite:///{ground / 'gateway.sqlite'}"
+    database = Database(url)
+    upgrade(database)
+    database.close()
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", url)
+    (finding,) = findings("database")
+    assert finding.state == "ok", finding
+
+
+def test_a_port_held_by_another_program_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("GATEWAY_MLLP_PORT", str(other.getsockname()[1]))
+        states = [finding.state for finding in findings("ports")]
+    assert states == ["ok", "fail"]
+
+
+def test_a_table_with_a_wrong_header_is_named(ground: Path) -> None:
+    folder = ground / "mappings" / "hl7v2"
+    folder.mkdir()
+    (folder / "PID[Patient].csv").write_text("source,element\n", encoding="utf-8")
+    (finding,) = findings("mappings")
+    assert finding.state == "fail"
+    assert "PID[Patient].csv" in finding.en
+
+
+def test_a_site_that_cannot_be_read_is_named(ground: Path) -> None:
+    (ground / "mappings" / "sites" / "one" / "source.toml").write_text("name = \n", encoding="utf-8")
+    assert any(it.state == "fail" and "source.toml" in it.en for it in findings("sites"))
+
+
+def test_doctor_ends_with_1_when_something_fails_and_tells_it_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = CliRunner().invoke(cli.build(), ["doctor", "--json"])
+    assert done.exit_code == 0, done.output
+    monkeypatch.setenv("GATEWAY_HOST", "192.0.2.7")
+    done = CliRunner().invoke(cli.build(), ["doctor", "--json"])
+    assert done.exit_code == 1
+    shown = json.loads(done.stdout)
+    assert {line["check"] for line in shown if line["state"] == "fail"} >= {"listening"}
+    done = CliRunner().invoke(cli.build(), ["doctor"])
+    assert done.exit_code == 1
+    assert "GATEWAY_HOST" in done.stdout
