@@ -52,8 +52,9 @@ class Value:
 
     text     as written, unescaped
     prefix   of date, number, quantity
-    system   token "system|code": None when no bar was given, "" for "|code"; reference: the target type, "" when none was given
-    code     token code ("" in "system|" means any), reference id, uri
+    system   token "system|code": None when no bar was given, "" for "|code"; reference: the target type, "" when none
+             was given, and for absolute URLs, whose whole text is the code
+    code     token code ("" in "system|" means any), reference id, uri, unit of a quantity ("" means any)
     low, high  the interval that a date, number or quantity means
     folded   string, folded as the index folds
     """
@@ -72,7 +73,8 @@ class Clause:
     """One parameter of a query: ANDed with its neighbours, its values ORed.
 
     kind    the search parameter's type (token, reference, date, string, uri, number, quantity, special)
-    chain   for subject:Patient.name: the clause on the target, whose resource_type is named in target_type
+    chain   for subject:Patient.name: the clause on the target, whose type is one of target_types; values are empty then
+            subject:identifier becomes a token clause on the parameter "subject:identifier"
     reverse for _has: reserved, None on the first floor
     """
 

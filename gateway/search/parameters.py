@@ -1,0 +1,61 @@
+"""The search parameters of every R4 type, from the published SearchParameters (definitions/, generated)."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Any, NamedTuple
+
+import msgspec
+
+# Parameters that are answered from the index of another: phonetic finds what name finds, pinyin among it.
+ALIASES = {"phonetic": "name"}
+
+
+class Parameter(NamedTuple):
+    """One search parameter of one type.
+
+    kind        token, reference, date, string, uri, number, quantity, composite, special
+    expression  FHIRPath subset, cut down to this type; "" where R4 defines none (_text, _content)
+    targets     of a reference: resource types, empty for any
+    components  of a composite: (code of the component's parameter, expression)
+    """
+
+    code: str
+    kind: str
+    expression: str
+    targets: tuple[str, ...] = ()
+    components: tuple[tuple[str, str], ...] = ()
+
+
+@functools.cache
+def parameters(resource_type: str) -> dict[str, Parameter]:
+    """All parameters of a type by code, those of Resource and DomainResource among them."""
+    found = _of("Resource") | _of("DomainResource")
+    return found | _of(resource_type)
+
+
+def parameter(resource_type: str, code: str) -> Parameter | None:
+    """One parameter of a type, None when the type has none of this code."""
+    return parameters(resource_type).get(code)
+
+
+@functools.cache
+def _of(name: str) -> dict[str, Parameter]:
+    raw = _tables().get(name)
+    rows: dict[str, list[Any]] = msgspec.json.decode(raw) if raw is not None else {}
+    return {code: _parameter(code, row) for code, row in rows.items()}
+
+
+def _parameter(code: str, row: list[Any]) -> Parameter:
+    kind, expression = row[:2]
+    extra = row[2] if len(row) > 2 else ()
+    if kind == "composite":
+        return Parameter(code, kind, expression, components=tuple((name, path) for name, path in extra))
+    return Parameter(code, kind, expression, targets=tuple(extra))
+
+
+@functools.cache
+def _tables() -> dict[str, msgspec.Raw]:
+    data = (resources.files(__package__) / "definitions" / "parameters.json").read_bytes()
+    return msgspec.json.decode(data, type=dict[str, msgspec.Raw])
