@@ -1,0 +1,86 @@
+"""What the outbox asks of those it may not import: targets, the way back into their formats, and the wires.
+
+The composition root brings them; a target is a Source that receives (adapters.kit.contract.Source fulfils the protocol).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.store.contract import Job
+
+Document = dict[str, Any]
+
+
+class Target(Protocol):
+    """A system that receives: where (send), and what (events: our event name → the kind of message it becomes)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def organisation(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def send(self) -> Mapping[str, Any]: ...
+    @property
+    def events(self) -> Mapping[str, str]: ...
+
+
+class Reply(Protocol):
+    """A partner's answer, understood by its own success rule (adapters.kit.contract.Reply)."""
+
+    @property
+    def accepted(self) -> bool: ...
+    @property
+    def retry(self) -> bool: ...
+    @property
+    def control_id(self) -> str: ...
+    @property
+    def code(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+class Adapter(Protocol):
+    """The part of an adapter that reads answers (adapters.kit.contract.Adapter)."""
+
+    @property
+    def understand(self) -> Callable[[bytes, Any], Reply] | None: ...
+    @property
+    def media_type(self) -> str: ...
+
+
+class Encode(Protocol):
+    def __call__(self, job: Job, focus: Document, target: Target, /) -> bytes:
+        """The bytes to send for a job, in the target's format.
+
+        job     control_id is set: it is the message's own id on the wire
+        focus   the resource that the job is about, in the version that caused it
+        raises  GatewayError when it cannot be said in that format; the job then dies with the reason
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What a wire brought back.
+
+    reply   bytes of the answer, b"" when the wire has none (a folder)
+    status  HTTP status, 0 for other wires
+    tied    whether the wire itself ties an answer to its request; where it does not (MLLP), only an answer that names our
+            control id counts
+    """
+
+    reply: bytes = b""
+    status: int = 0
+    tied: bool = True
+
+
+class Transport(Protocol):
+    def __call__(self, data: bytes, target: Target, control_id: str, media_type: str, /) -> Delivery:
+        """Send, and wait for the answer.
+
+        raises  Unavailable when nobody answered: nothing is known of what became of it, it will be sent again
+        """
