@@ -166,6 +166,9 @@ class Transaction(Protocol):
     def current(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
         """The current versions (deleted ones included) of (type, id) pairs, locked for update; absent ones are left out."""
 
+    def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the (type, id) pairs that are there and not deleted; nothing is locked."""
+
     def search(self, query: Query) -> Page: ...
 
     def write(self, writes: Sequence[Write]) -> None:
@@ -228,8 +231,8 @@ class Store(Protocol):
         """One per source, read in one snapshot."""
 
     # jobs
-    def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0) -> list[Job]:
-        """Lease the oldest due queued job of each free (target, lane)."""
+    def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0, target: str = "") -> list[Job]:
+        """Lease the oldest due queued job of each free (target, lane); of one target only when it is named."""
 
     def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]: ...
 

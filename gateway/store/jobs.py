@@ -19,7 +19,7 @@ _COLUMNS = [job.c[field.name] for field in fields(Job)]
 _FREE = text(
     """
     SELECT j.id FROM job j
-    WHERE j.state = 'queued' AND j.due_at <= :now AND j.leased_until <= :now
+    WHERE j.state = 'queued' AND j.due_at <= :now AND j.leased_until <= :now AND (:target = '' OR j.target = :target)
       AND (j.lane = '' OR NOT EXISTS (
             SELECT 1 FROM job e WHERE e.state = 'queued' AND e.target = j.target AND e.lane = j.lane
                AND (e.id < j.id OR e.leased_until > :now) AND e.id <> j.id))
@@ -64,12 +64,12 @@ def settle(connection: Connection, settled: Job) -> None:
         raise lease_lost()
 
 
-def claim(connection: Connection, worker: str, limit: int, lease_s: float) -> list[Job]:
-    """Lease the oldest due job of each free (target, lane), oldest first."""
+def claim(connection: Connection, worker: str, limit: int, lease_s: float, target: str = "") -> list[Job]:
+    """Lease the oldest due job of each free (target, lane), oldest first; of one target only when it is named."""
     now = now_us()
     lock(connection, ["claim jobs"])
     free = _FREE_UNLOCKED if connection.dialect.name == "postgresql" else _FREE
-    ids = list(connection.scalars(free, {"now": now, "limit": limit}))
+    ids = list(connection.scalars(free, {"now": now, "limit": limit, "target": target}))
     if not ids:
         return []
     leased = connection.execute(

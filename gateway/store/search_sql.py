@@ -20,7 +20,6 @@ from gateway.fhir.errors import Malformed, TooLarge, Unsupported
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Include, Query, Sort, Value
 from gateway.store.contract import Page, Version
-from gateway.store.row_id import now_us
 from gateway.store.schema import index_exact, index_range, index_text, resource, version
 from gateway.store.versions import clean, key, parameter_number
 
@@ -176,8 +175,8 @@ def _matches(clause: Clause, value: Value) -> ColumnElement[bool]:
         return index_exact.c.code == key(value.code or value.text)
     if clause.kind == "string":
         return _string(clause, value)
-    unit = index_range.c.unit == value.system if clause.kind == "quantity" and value.system else true()
-    return and_(_interval(index_range.c.low, index_range.c.high, value, clause.kind), unit)
+    unit = index_range.c.unit == value.code if value.code else true()
+    return and_(_interval(index_range.c.low, index_range.c.high, value), unit)
 
 
 def _token(clause: Clause, value: Value) -> ColumnElement[bool]:
@@ -191,9 +190,9 @@ def _token(clause: Clause, value: Value) -> ColumnElement[bool]:
 
 def _string(clause: Clause, value: Value) -> ColumnElement[bool]:
     if clause.modifier == "exact":
-        wanted = clean(value.text)
+        wanted = clean(value.text)[:512]
         return index_text.c.exact == wanted
-    folded = clean(value.folded)[:400]
+    folded = clean(value.folded)[:512]
     if clause.modifier == "contains":
         return index_text.c.folded.contains(folded, autoescape=True)
     if clause.modifier:
@@ -214,7 +213,7 @@ def _successor(prefix: str) -> str:
     return ""
 
 
-def _interval(low: Any, high: Any, value: Value, kind: str) -> ColumnElement[bool]:
+def _interval(low: Any, high: Any, value: Value) -> ColumnElement[bool]:
     """Compare a stored interval with the one searched for.
 
     source  FHIR R4 search.html#prefix
@@ -238,15 +237,13 @@ def _interval(low: Any, high: Any, value: Value, kind: str) -> ColumnElement[boo
         case "eb":
             return high < value.low
         case "ap":
-            middle = (value.low + value.high) / 2
-            distance = abs(now_us() / 1000 - middle) if kind == "date" else abs(middle)
-            margin = distance / 10 if math.isfinite(distance) else 0.0
-            return and_(high >= value.low - margin, low <= value.high + margin)
+            # The parser has widened the interval already, each kind by its own rule.
+            return and_(high >= value.low, low <= value.high)
 
 
 def _instant(column: Any, value: Value) -> ColumnElement[bool]:
     """_lastUpdated: the row's own instant in microseconds against milliseconds searched for."""
-    return _interval(column, column, _in_microseconds(value), "instant")
+    return _interval(column, column, _in_microseconds(value))
 
 
 def _in_microseconds(value: Value) -> Value:
@@ -255,9 +252,6 @@ def _in_microseconds(value: Value) -> Value:
 
     far = 9_000_000_000_000_000_000
     low, high = whole(value.low, -far), whole(value.high, far)
-    if value.prefix == "ap":
-        margin = abs(now_us() - (low + high) // 2) // 10
-        return Value(value.text, "eq", low=low - margin, high=high + margin)
     return Value(value.text, value.prefix, low=low, high=high)
 
 

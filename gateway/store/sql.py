@@ -61,6 +61,9 @@ class SqlTransaction:
             self._newest = max([self._newest, *(one.version.updated_at for one in found.values())])
         return {reference: self._located[reference].version for reference in wanted if reference in self._located}
 
+    def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        return versions.existing(self._connection, references)
+
     def search(self, query: Query) -> Page:
         return search_sql.search(self._connection, query, self.principal, self._restrict)
 
@@ -160,9 +163,9 @@ class SqlStore:
         with self._database.reading() as connection:
             return messages.balance(connection)
 
-    def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0) -> list[Job]:
+    def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0, target: str = "") -> list[Job]:
         with self._database.writing() as connection:
-            return jobs.claim(connection, worker, limit, lease_s)
+            return jobs.claim(connection, worker, limit, lease_s, target)
 
     def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]:
         with self._database.reading() as connection:

@@ -26,8 +26,8 @@ VREAD_POSTGRES = VREAD_SQLITE.replace("?", "%s")
 READ_POSTGRES = READ_SQLITE.replace("?", "%s")
 
 # What a b-tree of PostgreSQL takes is 2,704 bytes; longer values are told apart by their hash, and text is found by its beginning.
-_CODE_MAX = 400
-_TEXT_MAX = 400
+_CODE_MAX = 255
+_TEXT_MAX = 512
 _COPY_FROM_ROWS = 50
 
 
@@ -63,6 +63,17 @@ def current(connection: Connection, references: Iterable[tuple[str, str]]) -> di
             found[row.type, row.id] = Located(
                 row.rid, Version(row.type, row.id, row.version, row.updated_at, row.method, bytes(row.content))
             )
+    return found
+
+
+def existing(connection: Connection, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of the (type, id) pairs that are there and not deleted, without a lock."""
+    wanted = sorted(set(references))
+    found: set[tuple[str, str]] = set()
+    for start in range(0, len(wanted), 400):
+        named = _named(wanted[start : start + 400], connection)
+        rows = connection.execute(select(resource.c.type, resource.c.id).where(named, resource.c.deleted.is_(False)))
+        found |= {(row.type, row.id) for row in rows}
     return found
 
 
@@ -147,7 +158,7 @@ def _index(
             elif isinstance(entry, Range):
                 spans[number, float(entry.low), float(entry.high), entry.unit, rid] = None
             else:
-                texts[number, clean(entry.folded)[:_TEXT_MAX], clean(entry.exact), rid] = None
+                texts[number, clean(entry.folded)[:_TEXT_MAX], clean(entry.exact)[:_TEXT_MAX], rid] = None
     for table, rows in ((index_exact, exact), (index_range, spans), (index_text, texts)):
         if rows:
             names = [column.name for column in table.c]

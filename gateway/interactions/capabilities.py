@@ -1,0 +1,92 @@
+"""capabilities: what this server does, told from what it registers and indexes. FHIR R4 http.html#capabilities."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from gateway.fhir.elements import resource_types
+from gateway.interactions.change import Document
+from gateway.search.extract import left_out
+from gateway.search.parameters import parameters
+
+if TYPE_CHECKING:
+    from gateway.interactions.door import Door
+
+INTERACTIONS = (
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "create",
+    "search-type",
+)
+
+
+def statement(door: Door) -> Document:
+    """The CapabilityStatement of this server as it is configured."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": "2026-11-22",
+        "kind": "instance",
+        "software": {"name": "alliance-gateway"},
+        "implementation": {"description": "医联体互联网关 alliance gateway", "url": door.base_url},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/merge-patch+json"],
+        "rest": [
+            {
+                "mode": "server",
+                "resource": [_resource(name, door.limits.update_as_create) for name in sorted(resource_types())],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+            }
+        ],
+    }
+
+
+@functools.cache
+def _resource(resource_type: str, update_as_create: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "type": resource_type,
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": update_as_create,
+        "conditionalCreate": True,
+        "conditionalRead": "not-match",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
+        "referencePolicy": ["literal", "enforced"],
+        "searchInclude": [f"{resource_type}:{code}" for code in _references(resource_type)],
+        "searchRevInclude": _reverse().get(resource_type, []),
+        "searchParam": [{"name": code, "type": kind} for code, kind in sorted(searchable(resource_type).items())],
+    }
+    return {key: value for key, value in found.items() if value != []}
+
+
+@functools.cache
+def searchable(resource_type: str) -> dict[str, str]:
+    """The parameters that a search on this type takes, with their kinds."""
+    without = set(left_out(resource_type))
+    return {
+        code: parameter.kind
+        for code, parameter in parameters(resource_type).items()
+        if parameter.expression and code not in without
+    }
+
+
+def _references(resource_type: str) -> list[str]:
+    return sorted(code for code, kind in searchable(resource_type).items() if kind == "reference")
+
+
+@functools.cache
+def _reverse() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for source in sorted(resource_types()):
+        for code in _references(source):
+            for target in parameters(source)[code].targets:
+                found.setdefault(target, []).append(f"{source}:{code}")
+    return found

@@ -1,0 +1,45 @@
+"""search: one page of the resources of a type that fit. FHIR R4 search.html, http.html#search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.fhir.bundle import Hit
+from gateway.fhir.principal import Principal
+from gateway.search.query import Query
+from gateway.store.contract import Page
+
+if TYPE_CHECKING:
+    from gateway.interactions.door import Door
+
+PAGE_MARK = "_after"
+
+
+def search(
+    door: Door, resource_type: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool = False
+) -> tuple[Query, Page]:
+    """The query as it was understood and bounded, and its page.
+
+    pairs  names and values in their order; _after holds the mark of a next link
+    """
+    query = understood(door, resource_type, pairs, lenient)
+    return query, door.store.search(query, principal)
+
+
+def understood(door: Door, resource_type: str, pairs: Sequence[tuple[str, str]], lenient: bool) -> Query:
+    """The query, with the page size bounded; its applied pairs tell what is done, not what was asked."""
+    query = door.query(resource_type, pairs, lenient)
+    asked = any(name == "_count" for name, _ in query.applied)
+    size = min(query.count, door.limits.count_max) if asked or query.count == 0 else door.limits.count
+    applied = [(name, str(size) if name == "_count" else value) for name, value in query.applied]
+    if not asked and not any(name == "_summary" for name, _ in applied):
+        applied.append(("_count", str(size)))
+    return replace(query, count=size, applied=tuple(applied))
+
+
+def hits(page: Page, base_url: str) -> list[Hit]:
+    """The page as entries of a searchset, in stored bytes."""
+    matches = [Hit(f"{base_url}/{one.resource_type}/{one.id}", one.content) for one in page.matches]
+    return matches + [Hit(f"{base_url}/{one.resource_type}/{one.id}", one.content, "include") for one in page.included]
