@@ -116,15 +116,18 @@ class Assembly:
         origin = row.origin
         if origin.kind == "null":
             owner.removals.append(_trail(row.steps))
+            _take(document, row.steps)
             return
-        step = row.steps[-1]
-        element = f"{label}.{_trail(row.steps)}"
+        step = row.steps[-1] if row.steps else WHOLE
+        element = f"{label}.{_trail(row.steps)}".removesuffix(".")
         if row.condition is not None and row.condition.verb in ("=", "in"):
             for place in self.tree.select(row.condition.path, node):
                 self.marks.map(place.path, element)
         if origin.kind == "instance":
             reference = self._reference(origin.text, nodes or (node,))
-            if reference:
+            if reference and step is WHOLE:
+                document.update(reference)
+            elif reference:
                 _set(_reach(document, row.steps), step, reference)
             return
         many = any(item.index == EACH for item in row.steps)
@@ -137,9 +140,13 @@ class Assembly:
             if value is None:
                 _drop_empty(document, row.steps)
                 continue
-            if isinstance(value, list) and step.many:
+            if step is WHOLE:
+                document.update(value)
+            elif isinstance(value, list) and step.many:
                 for item in value:
                     _set(container, step, item)
+            elif isinstance(value, list):
+                _set(container, step, value[0])
             else:
                 _set(container, step, value)
             if not many and not step.many:
@@ -159,7 +166,7 @@ class Assembly:
             value = container[step.name]  # two segments may speak of one element: PV1 and PV2 of hospitalization
         valued, owner.valued = owner.valued, False
         self._apply(table, (*nodes, place), value, owner, element)
-        kept, owner.valued = owner.valued and bool(value), owner.valued or valued
+        kept, owner.valued = bool(value) and (owner.valued or _refers(value)), owner.valued or valued
         if not kept:
             return None
         return self._coded(row, value, step, place) if row.codes else value
@@ -279,6 +286,9 @@ class Assembly:
                 return text in condition.texts
 
 
+# A row whose element is the table's own target: its conversion makes the whole of it.
+WHOLE = Step("", False, "", None)
+
 # The conversion of an element whose row names none, by the element's type.
 BY_TYPE = {
     "date": "date",
@@ -298,7 +308,7 @@ def _trail(steps: tuple[Step, ...]) -> str:
 
 
 def _reach(document: Document, steps: tuple[Step, ...]) -> Document:
-    """Walk to the object that holds the last step, creating what is missing."""
+    """Walk to the object that holds the last step, creating what is missing; the document itself when there is none."""
     for step in steps[:-1]:
         if step.many:
             items = document.setdefault(step.name, [])
@@ -311,6 +321,23 @@ def _reach(document: Document, steps: tuple[Step, ...]) -> Document:
         else:
             document = document.setdefault(step.name, {})
     return document
+
+
+def _refers(value: Document) -> bool:
+    """Whether it points to a resource, itself or by one of its elements: reason enough to keep it."""
+    return "reference" in value or any(isinstance(item, dict) and "reference" in item for item in value.values())
+
+
+def _take(document: Document, steps: tuple[Step, ...]) -> None:
+    """Take away the value at the last step, where there is one."""
+    for step in steps[:-1]:
+        inner = document.get(step.name)
+        if isinstance(inner, list):
+            inner = inner[0] if inner else None
+        if not isinstance(inner, dict):
+            return
+        document = inner
+    document.pop(steps[-1].name, None)
 
 
 def _drop_empty(document: Document, steps: tuple[Step, ...]) -> None:

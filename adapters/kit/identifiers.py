@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Any
+from urllib.parse import quote, unquote
 
 from adapters.kit.conversion import Context, Conversion, Ignored
 from gateway.fhir import canonical, check_digit
@@ -104,6 +105,62 @@ def sid_conversion(argument: str) -> Conversion:
         return (table.invert(kind) or table.invert(value)) if table else kind
 
     return Conversion("sid", forward, inverse, "uri")
+
+
+def assigned_sid_conversion(_argument: str) -> Conversion:
+    """assigned_sid: "kind-assigner" → a system that holds both, so that equal numbers of two assigners stay two numbers.
+
+    The source's own assigners (its option assigners, and none) share the plain system of its organisation.
+    """
+
+    def forward(text: str, context: Context) -> str | None:
+        kind, _, assigner = text.strip().partition("-")
+        system = sid_conversion("").forward(kind, context)
+        local = _local("", context)
+        if system is None or not assigner or not system.startswith(local) or assigner in context.option("assigners", ()):
+            return system
+        return f"{system}/{quote(assigner, safe='')}"
+
+    return Conversion("assigned_sid", forward, None, "uri")
+
+
+# The names of table 0396 that senders use, and the systems they mean.
+_CODING_SYSTEMS = {
+    "LN": "http://loinc.org",
+    "I10": ICD10,
+    "ICD10": ICD10,
+    "ICD-10": ICD10,
+    "I10C": NATIONAL_ICD10,
+    "UCUM": "http://unitsofmeasure.org",
+    "SCT": "http://snomed.info/sct",
+}
+
+
+def coding_system_conversion(_argument: str) -> Conversion:
+    """coding_system: a name of HL7 table 0396, or a URI, or a local name of the source's organisation ↔ the system's URI.
+
+    source   HL7 v2.8.2 table 0396; v2-to-FHIR 1.0.0, CWE[CodeableConcept]
+    """
+
+    def forward(text: str, context: Context) -> str:
+        name = text.strip()
+        if name in _CODING_SYSTEMS:
+            return _CODING_SYSTEMS[name]
+        if name.startswith(("http://", "https://", "urn:")):
+            return name
+        if re.fullmatch(r"HL7\d{4}", name):
+            return f"http://terminology.hl7.org/CodeSystem/v2-{name[3:]}"
+        return f"{context.base}/CodeSystem/{context.source.organisation}/{quote(name, safe='')}"
+
+    def inverse(value: str, context: Context) -> str | None:
+        own = f"{context.base}/CodeSystem/{context.source.organisation}/"
+        if value.startswith(own):
+            return unquote(value.removeprefix(own))
+        if value.startswith("http://terminology.hl7.org/CodeSystem/v2-"):
+            return f"HL7{value[-4:]}"
+        return next((name for name, system in _CODING_SYSTEMS.items() if system == value), value)
+
+    return Conversion("coding_system", forward, inverse, "uri")
 
 
 def diagnosis_conversion(argument: str) -> Conversion:

@@ -14,7 +14,7 @@ from adapters.kit.bundle import first_identifier
 from adapters.kit.codes import CodeMap, Codes
 from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context
-from adapters.kit.engine import BY_TYPE, Assembly
+from adapters.kit.engine import BY_TYPE, WHOLE, Assembly
 from adapters.kit.table import EACH, Row, Step, Table, Tables
 from adapters.kit.translation import Document, Received
 from gateway.fhir import canonical
@@ -87,13 +87,17 @@ class Reversal:
             if row.steps:
                 self._row(row, self.tree.root, before, after)
             elif row.table:
+                places = self.tree.select(row.origin.text, self.tree.root)
+                holding = [node for node in places if self.before._holds(row.condition, node)]
                 key = (row.table, id(after))
-                if key in done:  # two rows for one table (a condition each): the first that is written serves
+                if key in done and not holding:  # two rows for one table: the first that can be written serves
                     continue
                 done.add(key)
-                found = self.tree.select(row.origin.text, self.tree.root)
-                node = found[0] if found else None
-                self._nested(row, self.tree.root, node, 1, before, after)
+                place = holding[0] if holding else None
+                if place is None and row.condition is None and places:
+                    place = places[0]
+                if self._nested(row, self.tree.root, place, len(places) + 1, before, after) and place is None:
+                    self._satisfy(row, self.tree.select(row.origin.text, self.tree.root)[-1])
 
     def _message_row(self, row: Row, node: Node | None, before: Document, after: Document) -> None:
         if row.table:
@@ -162,8 +166,10 @@ class Reversal:
             return self._satisfy(row, node)
         if row.origin.kind != "path":
             return False
-        step = row.steps[-1]
+        step = row.steps[-1] if row.steps else WHOLE
         olds, news = _items(before, row.steps), _items(after, row.steps)
+        if step is WHOLE:
+            olds, news = [item for item in olds if item], [item for item in news if item]
         if row.table:
             wrote = self._repetitions(row, node, olds, news)
         else:

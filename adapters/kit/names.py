@@ -8,13 +8,12 @@ their own readings. The han form bears iso21090-EN-representation IDE, the pinyi
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from pypinyin import Style, lazy_pinyin
 
 from adapters.kit.conversion import Context, Conversion, Ignored
 
@@ -64,6 +63,10 @@ def pinyin(text: str, surname: bool = False) -> str:
     """One capitalised word of pinyin without tones: 小明 → Xiaoming; a surname in its own reading: 单 → Shan."""
     if surname and text in _data()["readings"]:
         return str(_data()["readings"][text]).capitalize()
+    # Single characters are all a name needs; the phrases would cost 30 MB of memory.
+    os.environ.setdefault("PYPINYIN_NO_PHRASES", "true")
+    from pypinyin import Style, lazy_pinyin
+
     return "".join(lazy_pinyin(text, style=Style.NORMAL, v_to_u=True)).capitalize()
 
 
@@ -90,6 +93,18 @@ def name_conversion(_argument: str) -> Conversion:
         return written(value)
 
     return Conversion("name", forward, inverse, "HumanName", many=True)
+
+
+def full_name_conversion(_argument: str) -> Conversion:
+    """full_name: "family-given" as one text: together when either is written in han, else given before family."""
+
+    def forward(text: str, _context: Context) -> str:
+        family, _, given = (part.strip() for part in text.partition("-"))
+        if not given or not (family + given).isascii():
+            return family + given
+        return f"{given} {family}"
+
+    return Conversion("full_name", forward, None, "string")
 
 
 def family_conversion(_argument: str) -> Conversion:

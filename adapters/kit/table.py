@@ -75,10 +75,7 @@ class Row:
     way: Literal["both", "in", "out"]
     note: str
     where: str
-
-    @property
-    def ignored(self) -> bool:
-        return not self.instance and not self.steps
+    ignored: bool
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -211,7 +208,7 @@ class _Reader:
             way = "in"
         return Row(
             origin, condition, instance, each, steps, conversion, table, cells["codes"], way,  # type: ignore[arg-type]
-            cells["note"], f"{self.path.name}:{self.line}",
+            cells["note"], f"{self.path.name}:{self.line}", not cells["element"],
         )  # fmt: skip
 
     def _origin(self, text: str) -> Origin:
@@ -269,7 +266,8 @@ class _Reader:
         if not (text + ".").startswith(target + "."):
             self._complain("element", f"应以 {target} 开头", f"must begin with {target}")
             return "", False, ()
-        return "", False, self._steps(target, text[len(target) + 1 :])
+        rest = text[len(target) + 1 :]
+        return "", False, self._steps(target, rest) if rest else ()
 
     def _steps(self, place: str, rest: str) -> tuple[Step, ...]:
         steps = []
