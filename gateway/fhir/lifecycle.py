@@ -365,7 +365,9 @@ def _stable(value: Any) -> Any:
 
 def begun(machine: Machine, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether the update only says again how the Task began, after it has gone on: a message repeated or come late."""
-    then, now = state_of(machine, after), state_of(machine, before)
+    now = state_of(machine, before)
+    stale = business_state(machine, after) == business_state(machine, before) and after.get("status") != now.status
+    then = state_of(machine, {"status": after.get("status")} if stale else after)
     return (
         then.kind == "start" and then.name != now.name and not any(e.to == then.name for e in machine.exits(now.name))
     )

@@ -1,0 +1,216 @@
+"""What the door asks of plans, and what follows: taking a plan up, its dated Tasks, and the second, corrected discharge.
+
+Task change          judged against mappings/plans/take-up or mappings/plans/activity; Provenance in the same transaction
+plan taken up        the clinic's membership of the CareTeam begins
+plan revised         Tasks that nobody began, still to come and no longer asked for, are cancelled; done and overdue ones stay
+plan revoked or over its open Tasks are cancelled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gateway.access.actor import actors, organisation_codes
+from gateway.fhir.canonical import BASE, code_system
+from gateway.fhir.document import read
+from gateway.fhir.errors import Conflict, Forbidden
+from gateway.fhir.lifecycle import Edge, Machine, begin, begun, edge, govern, load, provenance, state_of
+from gateway.interactions.change import Change, Effects
+from gateway.interactions.document import instant
+from gateway.plans.discharge import is_discharge_plan
+from gateway.plans.due import standing
+from gateway.plans.planned import Document, Options, planned
+from gateway.search.query import Clause, Query, Value
+from gateway.store.contract import Transaction
+
+FOLDER = Path(__file__).parents[2] / "mappings" / "plans"
+MACHINES = {"plan-take-up": "take-up", "plan-activity": "activity"}
+ENDED = ("revoked", "completed", "entered-in-error")  # CarePlan.status: workflow I31
+
+
+@cache
+def machine(code: str) -> Machine:
+    """The table of one kind of plan Task: plan-take-up or plan-activity."""
+    return load(FOLDER / MACHINES[code])
+
+
+def code_of(task: Document | None, base: str = BASE) -> str:
+    """plan-take-up, plan-activity, or "" for any other Task."""
+    for coding in ((task or {}).get("code") or {}).get("coding", ()):
+        if coding.get("system") == code_system("task-code", base) and coding.get("code") in MACHINES:
+            return str(coding["code"])
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """The plans' rule and consequence. options: the same numbers with which discharges were completed."""
+
+    options: Options = field(default_factory=Options)
+
+    def task_rule(self, change: Change, transaction: Transaction) -> None:
+        """Judge one change of a plan's Task, and complete it."""
+        if change.resource_type != "Task":
+            return
+        code, principal = code_of(change.before or change.after, self.options.base), transaction.principal
+        if not code:
+            return
+        if change.after is None:
+            raise Conflict(
+                "business-rule",
+                zh="计划任务不能删除；请取消（cancelled）并写明原因。",
+                en="a plan's Task cannot be deleted; cancel it with a reason.",
+                at="Task",
+            )
+        table = machine(code)
+        if change.before is None:
+            begin(table, change.after, actors(principal, change.after, table.actors, transaction))
+            return
+        if principal.role == "source":
+            if begun(table, change.before, change.after):  # a repeated or corrected discharge: what was done stands
+                change.after.clear()
+                change.after.update(change.before)
+                return
+            if "authoredOn" in change.before:  # the first time of asking counts
+                change.after["authoredOn"] = change.before["authoredOn"]
+        sides = actors(principal, change.before, table.actors, transaction)
+        if not sides:
+            raise Forbidden(
+                "business-rule",
+                zh="计划任务只能由申请方（Task.requester）或执行方（Task.owner）更新。",
+                en="only the placer (Task.requester) or the receiver (Task.owner) may update a plan's Task.",
+                at="Task",
+            )
+        taken = govern(table, change.before, change.after, sides, merging=principal.role == "gateway")
+        if taken is None:
+            return
+        at = instant(transaction.now(), self.options.zone)
+        change.after["lastModified"] = at
+        if taken.actor == "receiver" and "start" not in (change.after.get("executionPeriod") or {}):
+            change.after["executionPeriod"] = {"start": at, **(change.after.get("executionPeriod") or {})}
+
+    def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
+        """What follows from these changes, as further entries of the same transaction."""
+        return Effects(self.follow(changes, transaction))
+
+    def follow(self, changes: Sequence[Change], transaction: Transaction) -> list[Document]:
+        """The consequence's entries."""
+        entries: list[Document] = []
+        for change in changes:
+            if change.after is None:
+                continue
+            if change.resource_type == "Task" and (code := code_of(change.after, self.options.base)):
+                entries += self._of_task(change, code, transaction)
+            elif (
+                change.resource_type == "CarePlan"
+                and change.before
+                and is_discharge_plan(change.after, self.options.base)
+            ):
+                entries += self._of_plan(change, changes, transaction)
+        return entries
+
+    def _of_task(self, change: Change, code: str, transaction: Transaction) -> Iterator[Document]:
+        assert change.after is not None
+        if change.before is None:
+            return
+        table = machine(code)
+        taken = edge(table, change.before, change.after, table.actors)
+        if taken is None:
+            return
+        at, who = instant(transaction.now(), self.options.zone), transaction.principal
+        event = {"system": code_system(f"{code}-event", self.options.base), "code": taken.event, "display": taken.zh}
+        record = provenance(change.after, event, taken.actor, at, who.organisation, who.name)
+        yield {"resource": record, "request": {"method": "POST", "url": "Provenance"}}
+        if code == "plan-take-up" and change.after.get("status") == "accepted":
+            yield from self._joined(change.after, at, transaction)
+
+    def _joined(self, task: Document, at: str, transaction: Transaction) -> Iterator[Document]:
+        """The receiver's membership of the plan's CareTeam begins with its acceptance."""
+        owner = task.get("owner")
+        for plan in _current([task.get("focus")], transaction):
+            for team in _current(plan.get("careTeam", ()), transaction):
+                participants = [
+                    {**p, "period": {"start": at}}
+                    if "period" not in p and _same(p.get("member"), owner, transaction)
+                    else p
+                    for p in team.get("participant", ())
+                ]
+                if participants != team.get("participant", []):
+                    yield _put({**team, "participant": participants})
+
+    def _of_plan(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
+        assert change.before is not None
+        assert change.after is not None
+        if change.after.get("status") in ENDED:
+            if change.before.get("status") not in ENDED:
+                for code, task in self._tasks(change, transaction):
+                    yield from self._cancelled(code, task, "出院计划已结束或撤销", transaction)
+            return
+        written = {c.id for c in changes if c.resource_type == "Task" and c.before is None}
+        asked = {(each.key, str(slot.number)) for each in planned(change.after, self.options)[0] for slot in each.slots}
+        now = datetime.fromisoformat(instant(transaction.now(), self.options.zone))
+        tasks = list(self._tasks(change, transaction))
+        renewed = {self._place(task) for _, task in tasks if task["id"] in written}
+        for code, task in tasks:
+            if task["id"] in written or state_of(machine(code), task).kind != "start":
+                continue
+            elsewhere = self._place(task) in renewed  # the same deed, now asked of another clinic
+            dropped = code == "plan-activity" and "groupIdentifier" in task and self._place(task) not in asked
+            if elsewhere or (dropped and standing(task, now) == "later"):
+                yield from self._cancelled(code, task, "出院计划已修订", transaction)
+
+    def _place(self, task: Document) -> tuple[str, str]:
+        """Which activity and which slot of it a Task stands for; ("", "") for the take-up."""
+        number = str((task.get("identifier") or [{}])[0].get("value", "")).rpartition("-")[2]
+        group = str((task.get("groupIdentifier") or {}).get("value", ""))
+        return (group, number) if group else ("", "")
+
+    def _tasks(self, change: Change, transaction: Transaction) -> Iterator[tuple[str, Document]]:
+        """Every Task of a plan that is not over."""
+        value = Value(change.reference, system=change.resource_type, code=change.id)
+        for parameter in ("focus", "based-on"):
+            after = ""
+            while True:
+                page = transaction.search(
+                    Query("Task", (Clause(parameter, "reference", (value,)),), count=500, after=after)
+                )
+                for version in page.matches:
+                    task = read(version.content)
+                    code = code_of(task, self.options.base)
+                    if code and state_of(machine(code), task).kind != "end":
+                        yield code, task
+                after = page.next
+                if not after:
+                    break
+
+    def _cancelled(self, code: str, task: Document, reason: str, transaction: Transaction) -> Iterator[Document]:
+        table = machine(code)
+        sides = actors(transaction.principal, task, table.actors, transaction)
+        exits: list[Edge] = [
+            e for e in table.exits(state_of(table, task).name, sides) if table.states[e.to].status == "cancelled"
+        ]
+        if exits:
+            yield _put({**task, "status": table.states[exits[0].to].status, "statusReason": {"text": reason}})
+
+
+def _put(resource: Document) -> Document:
+    return {"resource": resource, "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}}
+
+
+def _current(references: Any, transaction: Transaction) -> list[Document]:
+    pairs = [(kind, id) for r in references if r for kind, _, id in [str(r.get("reference", "")).partition("/")] if id]
+    found = transaction.current(pairs)
+    return [read(found[pair].content) for pair in pairs if pair in found and not found[pair].deleted]
+
+
+def _same(one: Any, other: Any, transaction: Transaction) -> bool:
+    if not one or not other:
+        return False
+    if one.get("reference") and one.get("reference") == other.get("reference"):
+        return True
+    return bool(organisation_codes(one, transaction) & organisation_codes(other, transaction))

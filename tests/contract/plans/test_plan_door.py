@@ -1,0 +1,178 @@
+"""A discharge plan behind the real door: taken up, worked on, corrected and revoked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.fhir.canonical import ORGANISATION, code_system
+from gateway.fhir.document import read
+from gateway.fhir.errors import Conflict, Forbidden, Invalid
+from gateway.fhir.principal import GATEWAY, Principal
+from gateway.interactions.door import Door
+from gateway.plans.discharge import complete, discharge_category
+from gateway.plans.take_up import Plans
+from gateway.store.contract import Store
+
+CLINIC = Principal("clinic", "99000002", "clinic")
+HOSPITAL = Principal("hospital-his", "99000001", "source")
+FAR = "2099-03-02"  # every dated deed still lies ahead of the clock
+
+
+@pytest.fixture
+def door(store: Store) -> Iterator[Door]:
+    plans = Plans()
+    door = Door(store, rules=[plans.task_rule], consequences=[plans.consequence])
+    for id, code in (("hospital", "99000001"), ("clinic", "99000002"), ("clinic2", "99000003")):
+        resource = {"resourceType": "Organization", "id": id, "identifier": [{"system": ORGANISATION, "value": code}]}
+        door.update("Organization", id, resource, GATEWAY)
+    door.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, GATEWAY)
+    yield door
+
+
+def discharge(text: str, status: str = "active", start: str = FAR, clinic: str = "clinic") -> dict[str, Any]:
+    encounter = {
+        "resourceType": "Encounter",
+        "identifier": [{"system": "urn:x:visit", "value": "1"}],
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "subject": {"reference": "Patient/p"},
+        "serviceProvider": {"reference": "Organization/hospital"},
+        "hospitalization": {"destination": {"reference": f"Organization/{clinic}"}},
+    }
+    plan = {
+        "resourceType": "CarePlan",
+        "identifier": [{"system": "urn:x:plan", "value": "1"}],
+        "status": status,
+        "intent": "plan",
+        "category": [discharge_category()],
+        "subject": {"reference": "Patient/p"},
+        "encounter": {"reference": "urn:uuid:7d2a7d0c-3d0f-4a6f-9d35-5f5d3b1f0001"},
+        "period": {"start": start},
+        "activity": [{"detail": {"status": "not-started", "description": text}}],
+    }
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": "urn:uuid:7d2a7d0c-3d0f-4a6f-9d35-5f5d3b1f0001",
+                "resource": encounter,
+                "request": {"method": "PUT", "url": "Encounter?identifier=urn:x:visit|1"},
+            },
+            {
+                "fullUrl": "urn:uuid:7d2a7d0c-3d0f-4a6f-9d35-5f5d3b1f0002",
+                "resource": plan,
+                "request": {"method": "PUT", "url": "CarePlan?identifier=urn:x:plan|1"},
+            },
+        ],
+    }
+
+
+def send(door: Door, bundle: dict[str, Any], authored: str = "2026-11-10T16:00:00+08:00") -> None:
+    door.transaction(complete(bundle, authored).bundle, HOSPITAL)
+
+
+def tasks(door: Door, code: str) -> list[dict[str, Any]]:
+    page = door.search("Task", [("code", f"{code_system('task-code')}|{code}"), ("_count", "500")], GATEWAY)[1]
+    return sorted((read(v.content) for v in page.matches), key=lambda t: str(t["restriction"]["period"]["end"]))
+
+
+def move(door: Door, task: dict[str, Any], principal: Principal = CLINIC, **elements: Any) -> dict[str, Any]:
+    door.update("Task", task["id"], {**copy.deepcopy(task), **elements}, principal)
+    return read(door.read("Task", task["id"], GATEWAY).content)
+
+
+def test_the_clinic_takes_the_plan_up_and_joins_its_care_team(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    (asked,) = tasks(door, "plan-take-up")
+    accepted = move(door, asked, status="accepted")
+    assert accepted["executionPeriod"]["start"] == accepted["lastModified"]
+    (team,) = [read(v.content) for v in door.search("CareTeam", [], GATEWAY)[1].matches]
+    assert team["participant"][1]["period"]["start"] == accepted["lastModified"]
+    page = door.search("Provenance", [("target", f"Task/{asked['id']}")], GATEWAY)[1]
+    assert [read(v.content)["activity"]["coding"][0]["code"] for v in page.matches] == ["accept"]
+
+
+def test_refusing_a_plan_needs_a_reason_and_only_the_clinic_may(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    (asked,) = tasks(door, "plan-take-up")
+    with pytest.raises(Invalid, match="needs a reason"):
+        move(door, asked, status="rejected")
+    with pytest.raises(Forbidden, match="only the receiver may reject"):
+        move(door, asked, Principal("h", "99000001", "hospital"), status="rejected", statusReason={"text": "x"})
+    assert move(door, asked, status="rejected", statusReason={"text": "不在服务范围"})["status"] == "rejected"
+
+
+def test_the_same_discharge_again_changes_nothing(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天；2周后门诊复诊"))
+    (asked,) = tasks(door, "plan-take-up")
+    move(door, asked, status="accepted")
+    before = tasks(door, "plan-activity"), tasks(door, "plan-take-up")
+    team = door.search("CareTeam", [], GATEWAY)[1].matches[0].version
+    send(door, discharge("每3天换药，共12天；2周后门诊复诊"), "2026-11-11T09:00:00+08:00")
+    assert (tasks(door, "plan-activity"), tasks(door, "plan-take-up")) == before
+    assert door.search("CareTeam", [], GATEWAY)[1].matches[0].version == team
+
+
+def test_a_corrected_discharge_moves_what_nobody_began_and_keeps_what_was_done(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    first, *_ = tasks(door, "plan-activity")
+    move(door, first, status="completed")
+    send(door, discharge("每3天换药，共12天", start="2099-03-03"))
+    found = [t for t in tasks(door, "plan-activity") if "换药" in t["description"]]
+    assert [(t["status"], t["restriction"]["period"]["end"]) for t in found] == [
+        ("completed", "2099-03-05"),
+        ("requested", "2099-03-09"),
+        ("requested", "2099-03-12"),
+        ("requested", "2099-03-15"),
+    ]
+
+
+def test_what_a_corrected_discharge_no_longer_asks_for_is_cancelled_with_a_reason(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    first, *_ = tasks(door, "plan-activity")
+    move(door, first, status="in-progress")
+    send(door, discharge("每周一次PICC维护，共14天"))
+    by_status: dict[str, set[str]] = {}
+    for task in tasks(door, "plan-activity"):
+        by_status.setdefault(task["status"], set()).add(task["description"][:4])
+        assert task["status"] != "cancelled" or task["statusReason"]["text"] == "出院计划已修订"
+    assert by_status["in-progress"] == {"每3天换"}
+    assert by_status["cancelled"] == {"每3天换"}
+    assert "每周一次" in by_status["requested"]
+
+
+def test_overdue_work_of_an_old_version_stays_to_be_done(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天", start="2020-03-02"))
+    send(door, discharge("每周一次PICC维护，共14天", start="2020-03-02"))
+    assert {t["status"] for t in tasks(door, "plan-activity")} == {"requested"}
+
+
+def test_another_clinic_gets_tasks_of_its_own_and_the_first_ones_end(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    send(door, discharge("每3天换药，共12天", clinic="clinic2"))
+    for code in ("plan-take-up", "plan-activity"):
+        owners = {(t["status"], t["owner"]["reference"]) for t in tasks(door, code)}
+        assert owners == {("cancelled", "Organization/clinic"), ("requested", "Organization/clinic2")}
+
+
+def test_revoking_the_plan_leaves_no_open_task(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    first, *_ = tasks(door, "plan-activity")
+    move(door, first, status="in-progress")
+    (plan,) = [read(v.content) for v in door.search("CarePlan", [], GATEWAY)[1].matches]
+    door.update("CarePlan", plan["id"], {**plan, "status": "revoked"}, HOSPITAL)
+    assert {t["status"] for code in ("plan-take-up", "plan-activity") for t in tasks(door, code)} == {"cancelled"}
+
+
+def test_what_a_task_is_about_never_changes_and_it_is_never_deleted(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    (asked,) = tasks(door, "plan-take-up")
+    with pytest.raises(Conflict, match="Task.owner never changes"):
+        move(door, asked, owner={"reference": "Organization/clinic2"})
+    with pytest.raises(Conflict, match="cannot be deleted"):
+        door.delete("Task", asked["id"], CLINIC)

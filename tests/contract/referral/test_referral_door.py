@@ -1,0 +1,208 @@
+"""A referral behind the real door: one machine, both sides, everything in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.fhir.canonical import ORGANISATION, code_system
+from gateway.fhir.document import read
+from gateway.fhir.errors import Conflict, Forbidden, Invalid
+from gateway.fhir.principal import GATEWAY, Principal
+from gateway.interactions.door import Door
+from gateway.referral.rule import Referral
+from gateway.store.contract import Store
+
+CLINIC = Principal("clinic", "99000002", "clinic")
+HOSPITAL = Principal("hospital-his", "99000001", "source")
+OTHER = Principal("other", "99000009", "hospital")
+REASON = {"text": "床位已满"}
+
+
+@pytest.fixture
+def door(store: Store) -> Iterator[Door]:
+    referral = Referral()
+    door = Door(store, rules=[referral.task_rule, referral.request_rule], consequences=[referral.consequence])
+    for id, code in (("hospital", "99000001"), ("clinic", "99000002")):
+        resource = {"resourceType": "Organization", "id": id, "identifier": [{"system": ORGANISATION, "value": code}]}
+        door.update("Organization", id, resource, GATEWAY)
+    door.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, GATEWAY)
+    yield door
+
+
+def request(status: str = "active") -> dict[str, Any]:
+    referral = {"system": code_system("service-category"), "code": "referral"}
+    up = {"system": code_system("referral-direction"), "code": "up"}
+    return {
+        "resourceType": "ServiceRequest",
+        "status": status,
+        "intent": "order",
+        "category": [{"coding": [referral]}, {"coding": [up]}],
+        "subject": {"reference": "Patient/p"},
+        "requester": {"reference": "Organization/clinic"},
+        "performer": [{"reference": "Organization/hospital"}],
+        "reasonCode": [{"text": "血压控制不佳"}],
+    }
+
+
+def new(door: Door, status: str = "active", principal: Principal = CLINIC) -> tuple[str, str]:
+    """The ids of a new ServiceRequest and of the Task that came with it."""
+    version = door.create(request(status), principal).version
+    assert version is not None
+    (task,) = found(door, "Task", "focus", f"ServiceRequest/{version.id}")
+    return version.id, task["id"]
+
+
+def found(door: Door, resource_type: str, name: str, value: str) -> list[dict[str, Any]]:
+    return [read(v.content) for v in door.search(resource_type, [(name, value)], GATEWAY)[1].matches]
+
+
+def get(door: Door, resource_type: str, id: str) -> dict[str, Any]:
+    return read(door.read(resource_type, id, GATEWAY).content)
+
+
+def move(door: Door, id: str, principal: Principal, state: str = "", **elements: Any) -> dict[str, Any]:
+    task = get(door, "Task", id) | elements
+    if state:
+        task["businessStatus"] = {"coding": [{"system": code_system("referral-state"), "code": state}]}
+    door.update("Task", id, task, principal)
+    return get(door, "Task", id)
+
+
+def state(task: dict[str, Any]) -> str:
+    return str(task["businessStatus"]["coding"][0]["code"])
+
+
+OUTPUT = [{"type": {"text": "回转单"}, "valueString": "已好转"}]
+
+
+def test_a_service_request_without_task_gets_its_coordination_task(door: Door) -> None:
+    request_id, task_id = new(door)
+    task = get(door, "Task", task_id)
+    assert state(task) == "submitted"
+    assert task["owner"]["reference"] == "Organization/hospital"
+    assert task["focus"]["reference"] == f"ServiceRequest/{request_id}"
+    door.update(
+        "ServiceRequest", request_id, {**get(door, "ServiceRequest", request_id), "note": [{"text": "补充"}]}, CLINIC
+    )
+    assert len(found(door, "Task", "focus", f"ServiceRequest/{request_id}")) == 1
+
+
+def test_a_client_may_send_the_task_with_its_request(door: Door) -> None:
+    task = {
+        "resourceType": "Task",
+        "status": "requested",
+        "intent": "order",
+        "code": {"coding": [{"system": code_system("task-code"), "code": "referral"}]},
+        "focus": {"reference": "urn:uuid:7d2a7d0c-3d0f-4a6f-9d35-5f5d3b1f0001"},
+        "for": {"reference": "Patient/p"},
+        "requester": {"reference": "Organization/clinic"},
+        "owner": {"reference": "Organization/hospital"},
+    }
+    entries = [
+        {
+            "fullUrl": task["focus"]["reference"],
+            "resource": request(),
+            "request": {"method": "POST", "url": "ServiceRequest"},
+        },  # type: ignore[index]
+        {"resource": task, "request": {"method": "POST", "url": "Task"}},
+    ]
+    door.transaction({"resourceType": "Bundle", "type": "transaction", "entry": entries}, CLINIC)
+    tasks = found(door, "Task", "code", "referral")
+    assert [state(each) for each in tasks] == ["submitted"]
+    with pytest.raises(Conflict, match="already has its coordination Task"):
+        door.create({**task, "focus": tasks[0]["focus"]}, CLINIC)
+
+
+def test_the_straight_path_closes_the_request_and_records_every_step(door: Door) -> None:
+    request_id, task_id = new(door)
+    move(door, task_id, HOSPITAL, status="received")
+    move(door, task_id, HOSPITAL, status="accepted")
+    move(door, task_id, HOSPITAL, status="in-progress")
+    move(door, task_id, HOSPITAL, status="completed", output=OUTPUT)
+    assert get(door, "ServiceRequest", request_id)["status"] == "active"
+    move(door, task_id, CLINIC, "acked")
+    assert state(move(door, task_id, CLINIC, "closed")) == "closed"
+    assert get(door, "ServiceRequest", request_id)["status"] == "completed"
+    records = found(door, "Provenance", "target", f"Task/{task_id}")
+    events = sorted(record["activity"]["coding"][0]["code"] for record in records)
+    assert events == sorted(["CREATE", "sign-for", "accept", "arrive", "outcome", "ack", "close"])
+
+
+def test_withdrawal_revokes_the_request(door: Door) -> None:
+    request_id, task_id = new(door)
+    task = move(door, task_id, CLINIC, status="cancelled", statusReason=REASON)
+    assert state(task) == "withdrawn"
+    assert get(door, "ServiceRequest", request_id)["status"] == "revoked"
+
+
+def test_revoking_the_request_withdraws_its_task(door: Door) -> None:
+    request_id, task_id = new(door)
+    door.update("ServiceRequest", request_id, {**get(door, "ServiceRequest", request_id), "status": "revoked"}, CLINIC)
+    assert state(get(door, "Task", task_id)) == "withdrawn"
+
+
+def test_a_request_cannot_be_completed_over_its_open_task(door: Door) -> None:
+    request_id, task_id = new(door)
+    with pytest.raises(Conflict, match="the referral is submitted"):
+        door.update(
+            "ServiceRequest", request_id, {**get(door, "ServiceRequest", request_id), "status": "completed"}, CLINIC
+        )
+    assert get(door, "ServiceRequest", request_id)["status"] == "active"
+    assert state(get(door, "Task", task_id)) == "submitted"
+
+
+def test_a_draft_is_submitted_by_its_status(door: Door) -> None:
+    request_id, task_id = new(door, "draft")
+    assert state(get(door, "Task", task_id)) == "draft"
+    assert state(move(door, task_id, CLINIC, status="requested")) == "submitted"
+    assert get(door, "ServiceRequest", request_id)["status"] == "active"
+
+
+def test_no_third_organisation_and_no_wrong_side_moves_a_task(door: Door) -> None:
+    request_id, task_id = new(door)
+    with pytest.raises(Forbidden, match="only the placer"):
+        move(door, task_id, OTHER, status="received")
+    with pytest.raises(Forbidden, match="only the receiver may accept"):
+        move(door, task_id, CLINIC, status="accepted")
+    with pytest.raises(Forbidden):
+        door.update(
+            "ServiceRequest", request_id, {**get(door, "ServiceRequest", request_id), "priority": "stat"}, OTHER
+        )
+
+
+def test_a_refused_edge_says_what_is_possible(door: Door) -> None:
+    _, task_id = new(door)
+    with pytest.raises(Conflict, match=r"possible now: sign-for \(receiver\)"):
+        move(door, task_id, HOSPITAL, status="in-progress")
+
+
+def test_a_senders_repetition_of_its_request_does_not_turn_the_referral_back(door: Door) -> None:
+    sender = Principal("clinic-his", "99000002", "source")
+    _, task_id = new(door, principal=sender)
+    first = get(door, "Task", task_id)
+    accepted = move(door, task_id, HOSPITAL, status="accepted")
+    door.update("Task", task_id, first, sender)
+    assert get(door, "Task", task_id) == accepted
+
+
+def test_a_receivers_answer_does_not_change_the_request(door: Door) -> None:
+    request_id, _ = new(door)
+    before = get(door, "ServiceRequest", request_id)
+    door.update("ServiceRequest", request_id, {**before, "priority": "stat"}, HOSPITAL)
+    assert get(door, "ServiceRequest", request_id) == before
+
+
+def test_a_referral_needs_a_receiver(door: Door) -> None:
+    without = request()
+    del without["performer"]
+    with pytest.raises(Invalid, match="no receiving organisation"):
+        door.create(without, CLINIC)
+
+
+def test_a_referrals_task_cannot_be_deleted(door: Door) -> None:
+    _, task_id = new(door)
+    with pytest.raises(Conflict, match="withdraw or discard"):
+        door.delete("Task", task_id, CLINIC)
