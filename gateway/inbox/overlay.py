@@ -1,0 +1,98 @@
+"""What a message says of resources that are known already is laid over what is stored, before it goes through the door.
+
+Patients are found by who they are (gateway/identity); everything else by its business identifier. The identifiers stay
+locked until the message's transaction ends, so that what was not found can be created without asking again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from gateway.fhir import document, reference
+from gateway.fhir.merge import is_stale, merge
+from gateway.search.query import Clause, Query, Value
+from gateway.store.contract import Transaction, Version
+
+Document = dict[str, Any]
+Key = tuple[str, str, str]  # resource type, system, value
+
+
+def overlay(bundle: Document, transaction: Transaction, removals: Mapping[str, Sequence[str]] | None = None) -> Document:
+    """Write each conditional update of the Bundle as the update or the creation that it is.
+
+    bundle    entries "PUT Type?identifier=system|value"; others pass as they are
+    removals  fullUrl → element paths that the sender takes away
+    returns   a new Bundle: known resources merged and pinned to id and version, new ones created by POST
+    """
+    wanted = {place: key for place, entry in enumerate(bundle.get("entry", ())) if (key := _key(entry)) is not None}
+    if not wanted:
+        return bundle
+    transaction.lock(f"{kind}?identifier={system}|{value}" for kind, system, value in wanted.values())
+    standing = _standing(set(wanted.values()), transaction)
+    entries = list(bundle["entry"])
+    names = {
+        entries[place]["fullUrl"]: f"{key[0]}/{standing[key].id}"
+        for place, key in wanted.items()
+        if key in standing and entries[place].get("fullUrl")
+    }
+    names |= {entry["fullUrl"]: entry["request"]["url"] for entry in entries if _pinned(entry)}
+    for place, key in wanted.items():
+        entry, found = entries[place], standing.get(key)
+        if found is None:
+            url = f"{key[0]}?identifier={key[1]}|{key[2]}"
+            entries[place] = entry | {"request": {"method": "POST", "url": key[0], "ifNoneExist": url.partition("?")[2]}}
+            continue
+        before = document.read(found.content)
+        said = document.read(document.write(entry["resource"]))
+        reference.rewrite(said, names.get)  # so that lists of references are compared by what they mean
+        stale = _same_source(before, said) and is_stale(before, said)
+        after = merge(before, said, stale, (removals or {}).get(entry.get("fullUrl", ""), ()))
+        request = {"method": "PUT", "url": f"{key[0]}/{found.id}", "ifMatch": f'W/"{found.version}"'}
+        entries[place] = entry | {"resource": after, "request": request}
+    return bundle | {"entry": entries}
+
+
+def _key(entry: Document) -> Key | None:
+    request = entry.get("request", {})
+    kind, _, criteria = str(request.get("url", "")).partition("?")
+    name, _, text = criteria.partition("=")
+    if request.get("method") != "PUT" or name != "identifier" or "&" in text:
+        return None
+    system, bar, value = unquote(text).partition("|")
+    return (kind, system, _plain(value)) if bar else None
+
+
+def _plain(value: str) -> str:
+    for escaped in ("\\,", "\\|", "\\$", "\\\\"):
+        value = value.replace(escaped, escaped[1])
+    return value
+
+
+def _standing(keys: set[Key], transaction: Transaction) -> dict[Key, Version]:
+    """What is stored under each key: one search a type."""
+    found: dict[Key, Version] = {}
+    for kind in sorted({key[0] for key in keys}):
+        values = tuple(Value(f"{s}|{v}", system=s, code=v) for k, s, v in sorted(keys) if k == kind)
+        clause = Clause("identifier", "token", values)
+        for version in transaction.search(Query(kind, (clause,), count=2 * len(values) + 1)).matches:
+            for identifier in _identifiers(document.read(version.content)):
+                key = (kind, identifier.get("system", ""), identifier.get("value", ""))
+                if key in keys:
+                    found.setdefault(key, version)
+    return found
+
+
+def _identifiers(resource: Document) -> list[Document]:
+    found = resource.get("identifier", [])
+    return found if isinstance(found, list) else [found]
+
+
+def _pinned(entry: Document) -> bool:
+    request = entry.get("request", {})
+    return request.get("method") == "PUT" and "?" not in str(request.get("url", "")) and bool(entry.get("fullUrl"))
+
+
+def _same_source(before: Document, said: Document) -> bool:
+    return before.get("meta", {}).get("source") == said.get("meta", {}).get("source")
