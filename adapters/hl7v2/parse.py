@@ -6,7 +6,10 @@ source  HL7 v2.5.1 chapter 2.5 (messages, segments, fields), 2.6.1 (rules for th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+
+from msgspec import Struct
 
 from adapters.hl7v2 import charset, structure
 from adapters.hl7v2.escape import Separators, undecodable
@@ -17,7 +20,7 @@ from gateway.fhir.errors import Invalid, Issue, Malformed
 _HEADERS = ("MSH", "FHS", "BHS")  # their first field is the field separator itself
 _ENDS = re.compile(r"([\r\n]+)")
 _LEAD = "\ufeff\x00\x0b\x1c \t\r\n"
-_TAIL = re.compile(r"[\x00\x0b\x1c\x1a\r\n]*\Z")
+_TRAIL = "\x00\x0b\x1c\x1a\r\n"
 _NO_MSH = Malformed(
     "structure",
     zh="报文不是以 MSH 段开头，无法解析；请检查发送方的 HL7 v2 输出或编码",
@@ -69,6 +72,22 @@ class Segment:
         fields[field] = raw
         self.changed = True
 
+    def part(self, field: int, repetition: int, component: int, sub: int) -> str:
+        """The raw text of a place; a number that is 0 does not go down to it."""
+        if not field:
+            return self.raw
+        fields = self.fields
+        raw = fields[field] if field < len(fields) else ""
+        if not raw or (field <= 2 and self.name in _HEADERS):
+            return raw
+        separators = self.separators
+        raw = _part(raw, separators.repetition, repetition or 1)
+        if component:
+            raw = _part(raw, separators.component, component)
+        if sub:
+            raw = _part(raw, separators.sub, sub)
+        return raw
+
     @property
     def label(self) -> str:
         return self.name if self.index == 1 else f"{self.name}[{self.index}]"
@@ -81,64 +100,34 @@ class Segment:
         return _holds(self.raw[3:].replace(self.separators.field, ""), self.separators.splits)
 
 
-class Node:
+class Node(Struct, eq=False, gc=False):
     """A place in a Tree: the message, a segment, a repetition, a component or a sub-component; numbers not reached are 0.
 
     Nodes are equal when they are the same place to the same depth: PID-3 and PID-3.1 share a path, and are not equal.
+    text is the value as it was when the node was given, unescaped. Of a composite it is its first component, as the
+    standard reads it; of a segment its raw text; of the null value \"\" nothing. A Struct without garbage tracking, because a
+    message has hundreds of them: nothing that a Node holds may hold a Node.
     """
 
-    __slots__ = ("component", "field", "repetition", "segment", "sub", "tree")
-
-    def __init__(
-        self, tree: Tree, segment: Segment | None, field: int = 0, repetition: int = 0, component: int = 0, sub: int = 0
-    ) -> None:
-        self.tree = tree
-        self.segment = segment
-        self.field = field
-        self.repetition = repetition
-        self.component = component
-        self.sub = sub
+    tree: Tree
+    segment: Segment | None
+    field: int
+    repetition: int
+    component: int
+    sub: int
+    text: str
 
     @property
     def path(self) -> str:
         """The canonical path: see adapters.hl7v2.path."""
         if self.segment is None:
             return ""
-        return written(self.segment.label, self.field, self.repetition, self.component, self.sub)
+        return written(self.segment.label, *self._numbers)
 
     @property
     def raw(self) -> str:
-        """The text as it stands in the message, delimiters and escapes included."""
-        if self.segment is None:
-            return ""
-        if not self.field:
-            return self.segment.raw
-        fields = self.segment.fields
-        raw = fields[self.field] if self.field < len(fields) else ""
-        if not raw or (self.segment.name in _HEADERS and self.field <= 2):
-            return raw
-        separators = self.segment.separators
-        raw = _part(raw, separators.repetition, self.repetition)
-        if self.component:
-            raw = _part(raw, separators.component, self.component)
-        if self.sub:
-            raw = _part(raw, separators.sub, self.sub)
-        return raw
-
-    @property
-    def text(self) -> str:
-        """The value, unescaped. Of a composite its first component, as the standard reads it; of a segment its raw text."""
-        raw = self.raw
-        if self.segment is None or not self.field:
-            return raw
-        separators = self.segment.separators
-        if self.segment.name in _HEADERS and self.field <= 2:
-            return raw
-        if not self.component:
-            raw = _part(raw, separators.component, 1)
-        if not self.sub:
-            raw = _part(raw, separators.sub, 1)
-        return "" if raw == '""' else separators.unescaped(raw, self.tree.encoding)
+        """The text as it stands in the message now, delimiters and escapes included."""
+        return "" if self.segment is None else self.segment.part(*self._numbers)
 
     @property
     def null(self) -> bool:
@@ -150,11 +139,15 @@ class Node:
         """Bytes here mean nothing in the message's character set; text shows them as U+FFFD, encode gives them back."""
         return undecodable(self.raw)
 
-    def _place(self) -> tuple[int, int, int, int, int]:
-        return id(self.segment), self.field, self.repetition, self.component, self.sub
+    @property
+    def _numbers(self) -> tuple[int, int, int, int]:
+        return self.field, self.repetition, self.component, self.sub
+
+    def _place(self) -> tuple[int, ...]:
+        return id(self.tree), id(self.segment), *self._numbers
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Node) and self.tree is other.tree and self._place() == other._place()
+        return isinstance(other, Node) and self._place() == other._place()
 
     def __hash__(self) -> int:
         return hash(self._place())
@@ -172,47 +165,39 @@ class Tree:
     data               the bytes received; b"" for a new one
     """
 
-    def __init__(self, data: bytes, head: str, pieces: list[str], tail: str, decoded: charset.Decoded) -> None:
+    def __init__(
+        self, data: bytes, head: str, lines: list[tuple[str, str]], tail: str, decoded: charset.Decoded
+    ) -> None:
         self.data = data
         self.head = head
         self.tail = tail
         self.encoding = decoded.encoding
         self.whole = decoded.whole
-        first = pieces[0]
+        first, end = lines[0]
         field = first[3]
         characters = first[4:].split(field, 1)[0]
         self.separators = Separators(field, characters)
-        self.end = pieces[1] if len(pieces) > 1 and pieces[1] else "\r"
-        if len(self.end) > 1:
-            self.end = "\r\n" if self.end.startswith("\r\n") else self.end[0]
+        self.end = "\r\n" if end.startswith("\r\n") else end[:1] or "\r"
         self.segments: list[Segment] = []
         self.named: dict[str, list[Segment]] = {}
         self._owners: structure.Owners | None = None
-        self._read(pieces)
-        self.root = Node(self, None)
+        self._read(lines)
         self.encoding_declared = self._field("MSH", 18).split(self.separators.repetition or "\r")[0].strip()
 
-    def _read(self, pieces: list[str]) -> None:
-        separators, named, segments = self.separators, self.named, self.segments
-        field = separators.field
-        texts: list[str] = []
-        ends: list[str] = []
-        for i in range(0, len(pieces), 2):
-            line = pieces[i]
+    def _read(self, lines: list[tuple[str, str]]) -> None:
+        separators, named = self.separators, self.named
+        for line, end in lines:
             name = line[:3]
-            # A line break inside a value is not the end of a segment: what follows does not begin as a segment does.
-            if texts and not (line[3:4] in (field, "") and len(name) == 3 and _is_name(name)):
-                texts[-1] += ends[-1] + line
-                ends[-1] = pieces[i + 1] if i + 1 < len(pieces) else ""
-                continue
-            texts.append(line)
-            ends.append(pieces[i + 1] if i + 1 < len(pieces) else "")
-        for text, end in zip(texts, ends, strict=True):
-            name = text[:3]
-            same = named.setdefault(name, [])
-            segment = Segment(name, text, separators, len(same) + 1, end)
+            same = named.get(name)
+            if same is None:
+                same = named[name] = []
+            segment = Segment(name, line, separators, len(same) + 1, end)
             same.append(segment)
-            segments.append(segment)
+            self.segments.append(segment)
+
+    @property
+    def root(self) -> Node:
+        return Node(self, None, 0, 0, 0, 0, "")
 
     @property
     def kind(self) -> str:
@@ -274,7 +259,7 @@ class Tree:
             return [] if node is None else self._below(at, node)
         segments = self._segments(at, node)
         if not at.field:
-            return [Node(self, segment) for segment in segments if segment.holds]
+            return [Node(self, segment, 0, 0, 0, 0, segment.raw) for segment in segments if segment.holds]
         found: list[Node] = []
         field, component, sub = at.field, at.component, at.sub
         splits, repetition_mark = self.separators.splits, self.separators.repetition
@@ -284,7 +269,7 @@ class Tree:
             if not raw:
                 continue
             if segment.name in _HEADERS and field <= 2:
-                found.append(Node(self, segment, field, 1))
+                found.append(Node(self, segment, field, 1, 0, 0, raw))
                 continue
             repetitions = raw.split(repetition_mark) if repetition_mark and repetition_mark in raw else [raw]
             for number, text in enumerate(repetitions, 1):
@@ -295,37 +280,55 @@ class Tree:
                 if sub:
                     text = _part(text, self.separators.sub, sub)
                 if text and _holds(text, splits):
-                    found.append(Node(self, segment, field, number, component, sub))
+                    found.append(Node(self, segment, field, number, component, sub, self._value(text, component, sub)))
         return found
 
     def leaves(self) -> Iterator[Node]:
         """Every place with a value of its own: each non-empty sub-component once, but MSH-1, MSH-2 and nulls."""
+        # The hottest loop of the adapter: what most fields are, one repetition without escapes, is done in line.
         separators = self.separators
-        repetition, component, sub = separators.repetition, separators.component, separators.sub
+        component = separators.component or "\n"
+        hard = _hard(separators.repetition + separators.sub + separators.escape)
         for segment in self.segments:
-            header = segment.name in _HEADERS
+            checked = not self.whole or hard(segment.raw) is not None
+            skipped = 2 if segment.name in _HEADERS else 0
             for number, raw in enumerate(segment.fields):
-                if not raw or number == 0 or (header and number <= 2) or raw == '""':
+                if not raw or number <= skipped:
                     continue
-                for r, repeated in enumerate(raw.split(repetition) if repetition and repetition in raw else (raw,), 1):
-                    if not repeated:
-                        continue
-                    if component and component in repeated:
-                        for c, part in enumerate(repeated.split(component), 1):
-                            if not part or part == '""':
-                                continue
-                            if sub and sub in part:
-                                for s, piece in enumerate(part.split(sub), 1):
-                                    if piece and piece != '""':
-                                        yield Node(self, segment, number, r, c, s)
-                            else:
-                                yield Node(self, segment, number, r, c, 1)
-                    elif sub and sub in repeated:
-                        for s, piece in enumerate(repeated.split(sub), 1):
-                            if piece and piece != '""':
-                                yield Node(self, segment, number, r, 1, s)
-                    elif repeated != '""':
-                        yield Node(self, segment, number, r, 1, 1)
+                if checked and (not self.whole or hard(raw)):
+                    yield from self._hard_leaves(segment, number, raw)
+                elif component in raw:
+                    for c, part in enumerate(raw.split(component), 1):
+                        if part:
+                            yield Node(self, segment, number, 1, c, 1, part)
+                else:
+                    yield Node(self, segment, number, 1, 1, 1, raw)
+
+    def _hard_leaves(self, segment: Segment, number: int, raw: str) -> Iterator[Node]:
+        separators = self.separators
+        plain, escape = self.whole, separators.escape or "\n"
+        for r, repeated in enumerate(_parts(raw, separators.repetition), 1):
+            for c, part in enumerate(_parts(repeated, separators.component), 1):
+                for s, piece in enumerate(_parts(part, separators.sub), 1):
+                    if piece and piece != '""':
+                        text = piece if plain and (escape not in piece) else separators.unescaped(piece, self.encoding)
+                        yield Node(self, segment, number, r, c, s, text)
+
+    def _value(self, raw: str, component: int, sub: int) -> str:
+        """The text of a raw place that goes down to component and sub (0: not)."""
+        separators = self.separators
+        if not component:
+            raw = _part(raw, separators.component, 1)
+        if not sub:
+            raw = _part(raw, separators.sub, 1)
+        return "" if raw == '""' else separators.unescaped(raw, self.encoding)
+
+    def _node(self, segment: Segment, field: int, repetition: int, component: int, sub: int) -> Node:
+        raw = segment.part(field, repetition, component, sub)
+        plain = not field or (field <= 2 and segment.name in _HEADERS)
+        return Node(
+            self, segment, field, repetition, component, sub, raw if plain else self._value(raw, component, sub)
+        )
 
     def _below(self, at: Path, node: Node) -> list[Node]:
         target = _deeper(self, node, at)
@@ -372,9 +375,7 @@ class Tree:
         at = compiled(path)
         if at.steps:
             segment = self._made(at, node, index)
-            target = Node(self, segment)
-            if at.field:
-                target = Node(self, segment, at.field, at.repetition or index, at.component, at.sub)
+            target = self._node(segment, at.field, (at.repetition or index) if at.field else 0, at.component, at.sub)
         else:
             deeper = None if node is None or not node.field else _deeper(self, node, at)
             if deeper is None:
@@ -382,6 +383,7 @@ class Tree:
             target = deeper
         if text and target.segment is not None and target.field:
             self._write(target, target.segment, text)
+            return self._node(target.segment, *target._numbers)
         return target
 
     def _write(self, node: Node, segment: Segment, text: str) -> None:
@@ -449,10 +451,9 @@ def parse(data: bytes, source: Source) -> Tree:
             en="The MSH segment has no field separator (MSH-1); check the sender's HL7 v2 output",
             at="MSH-1",
         )
-    found = _TAIL.search(body)
-    tail = body[found.start() :] if found else ""
-    pieces = _ENDS.split(body[: len(body) - len(tail)] if tail else body)
-    tree = Tree(data, head, pieces, tail, decoded)
+    content = body.rstrip(_TRAIL)
+    tail = body[len(content) :]
+    tree = Tree(data, head, _lines(content), tail, decoded)
     if len(tree.named["MSH"]) > 1:
         raise Malformed(
             "structure",
@@ -494,12 +495,37 @@ def declared_charset(data: bytes) -> str:
     return re.split(rb"[~^]", fields[17], maxsplit=1)[0].strip().decode("ascii", "replace")
 
 
+def _lines(content: str) -> list[tuple[str, str]]:
+    """The text of each segment and what ends it; the last one ends with the content.
+
+    A line break inside a value is not the end of a segment: what follows does not begin as a segment does.
+    """
+    field = content[3]
+    end = "\r" if "\n" not in content else "\r\n"
+    lines = content.split(end)
+    if all(line[3:4] in (field, "") and _is_name(line[:3]) for line in lines) and (end == "\r" or _one_kind(content)):
+        return [(line, end) for line in lines[:-1]] + [(lines[-1], "")]
+    pieces = [*_ENDS.split(content), ""]
+    found: list[tuple[str, str]] = []
+    for line, end in zip(pieces[::2], pieces[1::2], strict=True):
+        if found and not (line[3:4] in (field, "") and _is_name(line[:3])):
+            text, between = found.pop()
+            line = text + between + line
+        found.append((line, end))
+    return found
+
+
+def _one_kind(content: str) -> bool:
+    return content.count("\r\n") == content.count("\r") == content.count("\n")
+
+
 def _separates(character: str) -> bool:
     return not character.isalnum() and character.isprintable() and character != '"'
 
 
+@lru_cache(maxsize=1024)
 def _is_name(name: str) -> bool:
-    return name.isascii() and name.isalnum() and name[0].isalpha() and name == name.upper()
+    return len(name) == 3 and name.isascii() and name.isalnum() and name[0].isalpha() and name == name.upper()
 
 
 def _part(raw: str, separator: str, number: int) -> str:
@@ -507,6 +533,16 @@ def _part(raw: str, separator: str, number: int) -> str:
         return raw if number == 1 else ""
     parts = raw.split(separator, number)
     return parts[number - 1] if number <= len(parts) else ""
+
+
+def _parts(raw: str, separator: str) -> list[str]:
+    return raw.split(separator) if separator else [raw]
+
+
+@lru_cache(maxsize=64)
+def _hard(characters: str) -> Callable[[str], object]:
+    """Whether a raw field needs more than a split to components."""
+    return re.compile(f'[{re.escape(characters)}]|""').search
 
 
 def _with_part(raw: str, separator: str, number: int, part: str) -> str:
@@ -530,12 +566,12 @@ def _deeper(tree: Tree, node: Node, at: Path) -> Node | None:
     """The place at a relative path, or None where the standard has none (below a sub-component, or of a segment)."""
     if not at.component:
         return node
-    if not node.field:
+    if not node.field or node.segment is None:
         return None
     if node.sub:
         return node if at.component == 1 and at.sub <= 1 else None
     if node.component:
-        return (
-            Node(tree, node.segment, node.field, node.repetition, node.component, at.component) if at.sub <= 1 else None
-        )
-    return Node(tree, node.segment, node.field, node.repetition, at.component, at.sub)
+        if at.sub > 1:
+            return None
+        return tree._node(node.segment, node.field, node.repetition, node.component, at.component)
+    return tree._node(node.segment, node.field, node.repetition, at.component, at.sub)

@@ -144,7 +144,7 @@ def _header(data: bytes, received: Tree | None, source: Source, code: str, at: d
         return new("ACK", source, control_id, at)
     separators = received.separators
     header = f"MSH{separators.field}{received.segments[0].fields[2] or '^~' + chr(92) + '&'}"
-    tree = Tree(b"", "", [header, received.end], received.end, charset.Decoded("", received.encoding, True))
+    tree = Tree(b"", "", [(header, received.end)], received.end, charset.Decoded("", received.encoding, True))
     version = received.version or str(source.options.get("version", "2.5.1"))
     for theirs, ours in ((3, 5), (4, 6), (5, 3), (6, 4), (11, 11), (12, 12), (18, 18)):
         _copy(received, theirs, tree, "MSH", ours)
