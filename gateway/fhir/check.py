@@ -40,10 +40,11 @@ def check(document: dict[str, Any]) -> list[Issue]:
 class Findings:
     """Issues under collection."""
 
-    __slots__ = ("issues",)
+    __slots__ = ("issues", "local")
 
     def __init__(self) -> None:
         self.issues: list[Issue] = []
+        self.local: list[tuple[str, Place]] = []  # "#id" references whose container is still being checked
 
     def add(self, code: str, zh: str, en: str, place: Place, severity: Severity = "error") -> None:
         if len(self.issues) < ISSUE_LIMIT:
@@ -73,9 +74,10 @@ def _check_resource(value: Any, place: Place, findings: Findings) -> None:
     if not name:
         _refuse_type(value, place, findings)
         return
+    since = len(findings.local)
     _compiled(name)(value, place, findings)
-    if "contained" in value:
-        check_contained(value, place, findings)
+    if place[1] != "contained" and ("contained" in value or len(findings.local) > since):
+        check_contained(value, place, findings, since)
 
 
 def _refuse_type(value: dict[str, Any], place: Place, findings: Findings) -> None:
