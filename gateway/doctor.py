@@ -13,7 +13,6 @@ import sqlite3
 import sys
 import tempfile
 import time
-import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -21,6 +20,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from adapters.kit import sources
+from adapters.kit.contract import Source
 from gateway import settings as settings_module
 from gateway.fhir.errors import GatewayError
 from gateway.settings import Settings
@@ -222,66 +223,11 @@ def _is_served_by_us(chosen: Settings) -> bool:
         return False
 
 
-def _mappings(chosen: Settings) -> Iterator[Finding]:
-    from adapters.kit.codes import load
-    from adapters.kit.table import COLUMNS
-
-    if not chosen.mappings.is_dir():
-        yield Finding(
-            "fail",
-            f"{chosen.mappings} 不存在",
-            f"{chosen.mappings} does not exist",
-            "改正 GATEWAY_MAPPINGS 或删去它",
-            "correct GATEWAY_MAPPINGS or remove it",
-        )
-        return
-    tables, maps, wrong = 0, 0, 0
-    for path in sorted(chosen.mappings.rglob("*[[]*].csv")):
-        tables += 1
-        header = path.read_bytes().partition(b"\n")[0].decode("utf-8-sig", errors="replace").strip().split(",")
-        if tuple(header) != COLUMNS:
-            wrong += 1
-            yield Finding(
-                "fail",
-                f"{path} 的表头不对",
-                f"{path} has a wrong header",
-                f"第一行应为 {','.join(COLUMNS)}（UTF-8）",
-                f"the first line must be {','.join(COLUMNS)} (UTF-8)",
-            )
-    for path in sorted(chosen.mappings.glob("**/codes/*.json")):
-        maps += 1
-        try:
-            load(path)
-        except ValueError as error:
-            wrong += 1
-            yield Finding("fail", str(error), str(error), "改正该文件", "correct that file")
-    if not wrong:
-        yield Finding("ok", f"映射表 {tables} 张，代码表 {maps} 张", f"{tables} tables, {maps} code maps")
-
-
 def _sites(chosen: Settings) -> Iterator[Finding]:
-    found = {path.parent.name: path for path in sorted((chosen.mappings / "sites").glob("*/source.toml"))}
-    names = sorted(found) if chosen.sites == ("all",) else list(chosen.sites)
-    for name in names:
-        if name not in found:
-            yield Finding(
-                "fail",
-                f"GATEWAY_SITES 里的 {name} 没有 source.toml",
-                f"{name} of GATEWAY_SITES has no source.toml",
-                f"建立 mappings/sites/{name}/source.toml，或从 GATEWAY_SITES 删去",
-                f"write mappings/sites/{name}/source.toml, or take it out of GATEWAY_SITES",
-            )
-            continue
-        try:
-            tomllib.loads(found[name].read_text(encoding="utf-8"))
-        except ValueError as error:
-            yield Finding(
-                "fail", f"{found[name]}：{error}", f"{found[name]}: {error}", "按行号改正", "correct that line"
-            )
-    readable = [name for name in names if name in found]
-    if readable:
-        yield Finding("ok", f"接入点 {', '.join(readable)}", f"sites {', '.join(readable)}")
-    elif not names:
+    found = sources.load(chosen.mappings / "sites", chosen.sites)
+    if found:
+        yield Finding("ok", f"接入点 {'、'.join(sorted(found))}", f"sites {', '.join(sorted(found))}")
+    else:
         yield Finding(
             "warn",
             "还没有接入点，不会收到任何消息",
@@ -289,6 +235,47 @@ def _sites(chosen: Settings) -> Iterator[Finding]:
             "在 mappings/sites 下为医院建一个文件夹，见 README「接入自己的系统」",
             "make a folder for the hospital in mappings/sites, see the README",
         )
+
+
+def _mappings(chosen: Settings) -> Iterator[Finding]:
+    from adapters.kit.codes import load
+    from gateway.exchange import Exchange, find_adapters
+
+    if not chosen.mappings.is_dir():
+        folder = chosen.mappings
+        fix_zh, fix_en = "改正 GATEWAY_MAPPINGS 或删去它", "correct GATEWAY_MAPPINGS or remove it"
+        yield Finding("fail", f"{folder} 不存在", f"{folder} does not exist", fix_zh, fix_en)
+        return
+    maps = sorted(chosen.mappings.glob("**/codes/*.json"))
+    wrong = 0
+    for path in maps:
+        try:
+            load(path)
+        except ValueError as error:
+            wrong += 1
+            yield Finding("fail", str(error), str(error), "改正该文件", "correct that file")
+    # The base tables of every format, then each site's laid over them: as the gateway reads them at its start.
+    exchange = Exchange(chosen.mappings, {})
+    bases = [Source(name=name, organisation="", format=name) for name in find_adapters()]
+    told: dict[str, Finding] = {}  # a wrong base row is met again under every site
+    for source in [*bases, *(source for source in _sources(chosen) if source.format)]:
+        try:
+            exchange.tables(source)
+        except GatewayError as error:
+            for issue in error.issues:
+                told[issue.en] = Finding("fail", issue.zh, issue.en, "改正该行", "correct that row")
+    yield from told.values()
+    if not wrong and not told:
+        tables = len(list(chosen.mappings.glob("**/*[[]*].csv")))
+        yield Finding("ok", f"映射表 {tables} 张，代码表 {len(maps)} 张", f"{tables} tables, {len(maps)} code maps")
+
+
+def _sources(chosen: Settings) -> list[Source]:
+    """The enabled sources, none when they cannot be read: the check of the sites tells why."""
+    try:
+        return list(sources.load(chosen.mappings / "sites", chosen.sites).values())
+    except GatewayError:
+        return []
 
 
 def _definitions(chosen: Settings) -> Iterator[Finding]:
@@ -330,8 +317,8 @@ CHECKS = (
     Check("磁盘", "disk", _disk),
     Check("数据库", "database", _database),
     Check("端口", "ports", _ports),
-    Check("映射表", "mappings", _mappings),
     Check("接入点", "sites", _sites),
+    Check("映射表", "mappings", _mappings),
     Check("FHIR 定义", "FHIR definitions", _definitions),
     Check("时钟", "clock", _clock),
 )

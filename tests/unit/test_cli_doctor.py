@@ -27,7 +27,7 @@ def ground(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("GATEWAY_MLLP_PORT", "0")
     site = tmp_path / "mappings" / "sites" / "one"
     site.mkdir(parents=True)
-    (site / "source.toml").write_text('name = "one"\n', encoding="utf-8")
+    (site / "source.toml").write_text('name = "one"\norganisation = "99001"\nformat = "hl7v2"\n', encoding="utf-8")
     monkeypatch.setenv("GATEWAY_MAPPINGS", str(tmp_path / "mappings"))
     monkeypatch.setattr(settings, "settings", settings.read)
     return tmp_path
@@ -95,13 +95,29 @@ def test_a_port_held_by_another_program_is_found(monkeypatch: pytest.MonkeyPatch
     assert states == ["ok", "fail"]
 
 
-def test_a_table_with_a_wrong_header_is_named(ground: Path) -> None:
+def test_a_wrong_row_is_named_with_file_row_and_column_once(ground: Path) -> None:
     folder = ground / "mappings" / "hl7v2"
     folder.mkdir()
-    (folder / "PID[Patient].csv").write_text("source,element\n", encoding="utf-8")
-    (finding,) = findings("mappings")
-    assert finding.state == "fail"
-    assert "PID[Patient].csv" in finding.en
+    (folder / "PID[Patient].csv").write_text(
+        "source,condition,element,conversion,codes,way,note\nPID-7,,Patient.birthdate,,,,\n", encoding="utf-8"
+    )
+    wrong = [finding for finding in findings("mappings") if finding.state == "fail"]
+    assert len(wrong) == 1
+    assert "PID[Patient].csv" in wrong[0].en
+    assert "birthdate" in wrong[0].en
+
+
+def test_a_site_of_an_unknown_format_is_named(ground: Path) -> None:
+    site = ground / "mappings" / "sites" / "one" / "source.toml"
+    site.write_text('name = "one"\norganisation = "99001"\nformat = "edifact"\n', encoding="utf-8")
+    assert any(it.state == "fail" and "edifact" in it.en for it in findings("mappings"))
+
+
+def test_a_code_map_that_is_none_is_named(ground: Path) -> None:
+    folder = ground / "mappings" / "codes"
+    folder.mkdir()
+    (folder / "sex.json").write_text('{"resourceType":"Patient"}', encoding="utf-8")
+    assert any(it.state == "fail" and "sex" in it.en for it in findings("mappings"))
 
 
 def test_a_site_that_cannot_be_read_is_named(ground: Path) -> None:
