@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from gateway.fhir.elements import resource_types
+from gateway.fhir.elements import resource_types, structure
 
 Kind = Literal["relative", "absolute", "urn", "fragment", "conditional", "other"]
 
@@ -72,56 +72,62 @@ def reference(resource_type: str, id: str, display: str = "") -> dict[str, Any]:
 
 
 def references(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every Reference of a document that has a reference text: (FHIRPath-like place, the Reference object)."""
-    for place, owner, key in _links(document, document.get("resourceType", "")):
-        if key == "reference":
+    """Every Reference of a document that has a reference text: (its FHIRPath, the Reference object)."""
+    for place, owner, key, type_name in _links(document):
+        if key == "reference" and type_name == "string":
             yield place, owner
 
 
 def rewrite(document: dict[str, Any], replace: Callable[[str], str | None]) -> int:
-    """Change every reference text of a document in place.
+    """Change the links of a document in place.
 
-    replace   given the text, the new text, or None to leave it; called for Reference.reference, and for every uri, url,
-              canonical, oid and uuid value (Attachment.url too), and for href and src inside narratives
+    replace   given the text, the new text, or None to leave it; asked for each Reference.reference, each value of type
+              uri, url, oid and uuid (Attachment.url among them), each href and src of a narrative; never for a canonical
     returns   how many were changed
-    source    FHIR R4 http.html#trules: "references, identifiers, URI (and subtypes), attachment.url, narrative"
+    source    FHIR R4 http.html#trules
     """
     changed = 0
-    for _, owner, key in list(_links(document, document.get("resourceType", ""), everything=True)):
-        changed += _narrative(owner, replace) if key == "div" else _replaced(owner, key, replace)
+    for _, owner, key, type_name in list(_links(document)):
+        changed += _narrative(owner, replace) if type_name == "xhtml" else _replaced(owner, key, replace)
     return changed
 
 
-_uri_keys = frozenset(
-    {"url", "uri", "system", "instantiatesUri", "instantiatesCanonical", "valueUri", "valueUrl", "valueCanonical"}
-    | {"valueUuid", "valueOid", "implicitRules", "profile", "source", "definitionCanonical", "definitionUri"}
-)
-_link = re.compile(r"""(\s(?:href|src)\s*=\s*["'])([^"']*)(["'])""")
+_link_types = frozenset({"uri", "url", "oid", "uuid", "xhtml"})
 
 
-def _links(value: Any, place: str, everything: bool = False) -> Iterator[tuple[str, Any, Any]]:
-    """(place, container, key) of each text that may be a link. Iterative: documents are as deep as they like."""
-    stack: list[tuple[str, Any]] = [(place, value)]
+def _links(document: dict[str, Any]) -> Iterator[tuple[str, Any, Any, str]]:
+    """(place of the owner, owner, key or index, type) of each text that is a link by its R4 type.
+
+    A text that merely looks like one (an Identifier's value urn:uuid:…) is data. What R4 does not know is passed over.
+    """
+    stack: list[tuple[str, Any, str]] = [("", document, "Resource")]
     while stack:
-        where, node = stack.pop()
-        children: list[tuple[str, Any]] = []
-        if type(node) is dict:
-            for key, item in node.items():
-                kind = type(item)
-                if kind is dict or kind is list:
-                    children.append((f"{where}.{key}", item))
-                elif kind is str and (
-                    (key == "reference" and "resourceType" not in node)
-                    or (everything and (key == "div" or item.startswith("urn:") or key in _uri_keys))
-                ):
-                    yield where, node, key
-        else:
-            for index, item in enumerate(node):
-                kind = type(item)
-                if kind is dict or kind is list:
-                    children.append((f"{where}[{index}]", item))
-                elif everything and kind is str and item.startswith("urn:"):
-                    yield where, node, index
+        place, node, type_name = stack.pop()
+        if type_name == "Resource":
+            type_name = str(node.get("resourceType"))
+            place = place or type_name
+        definition = structure(type_name)
+        if definition is None:
+            continue
+        children: list[tuple[str, Any, str]] = []
+        for key, item in node.items():
+            element = definition.elements.get(key)
+            if element is None and key[:1] == "_" and (shadowed := definition.elements.get(key[1:])):
+                element = shadowed._replace(type="Element")
+            if element is None:
+                continue
+            is_link = element.type in _link_types or (key == "reference" and type_name == "Reference")
+            where = f"{place}.{element.path_name}"
+            if type(item) is dict:
+                children.append((where, item, element.type))
+            elif type(item) is str and is_link:
+                yield place, node, key, element.type
+            elif type(item) is list:
+                for index, each in enumerate(item):
+                    if type(each) is dict:
+                        children.append((f"{where}[{index}]", each, element.type))
+                    elif type(each) is str and is_link:
+                        yield f"{where}[{index}]", item, index, element.type
         stack.extend(reversed(children))
 
 
@@ -131,6 +137,9 @@ def _replaced(owner: Any, key: Any, replace: Callable[[str], str | None]) -> int
         return 0
     owner[key] = new
     return 1
+
+
+_link = re.compile(r"""(\s(?:href|src)\s*=\s*["'])([^"']*)(["'])""")
 
 
 def _narrative(owner: Any, replace: Callable[[str], str | None]) -> int:
