@@ -10,7 +10,7 @@ BIN := .venv/bin
 ONCE ?=
 ARGS ?=
 
-.PHONY: help setup demo serve test test-long lint types bench lock clean
+.PHONY: help setup demo serve test test-long lint types bench readme lock clean
 
 help: ## 列出命令 · list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -43,6 +43,9 @@ bench: setup ## 测量，输出比率 · measure, prints ratios
 	  case "$$name" in conftest) continue;; esac; \
 	  echo "== $$name"; $(BIN)/python -m "tests.bench.$$name" $(ARGS) || exit 1; \
 	done
+
+readme: setup ## 按代码更新两份 README 的设置表与命令表 · write the READMEs' tables from the code
+	$(BIN)/python scripts/readme.py
 
 lock: ## 重新解析依赖并写 requirements.lock · resolve the dependencies again
 	@sh scripts/lock
