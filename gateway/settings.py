@@ -107,11 +107,11 @@ class Settings(BaseSettings):
         title="一条消息被一个工作线程占用的最长秒数，过后由别人接手",
         description="seconds for which a worker holds a message before another may take it",
     )
-    message_attempts_limit: int = Field(
-        default=5,
+    retry_attempts_limit: int = Field(
+        default=10,
         ge=1,
-        title="处理一条消息因网关自身错误失败几次后隔离",
-        description="failures of our own at one message before it is quarantined",
+        title="一条消息或一次发送最多失败几次，之后隔离或转入死信",
+        description="failures of one message or of one sending before quarantine or dead letter",
     )
     retry_first_s: float = Field(
         default=0.5,
@@ -124,18 +124,6 @@ class Settings(BaseSettings):
     )
     send_timeout_s: float = Field(
         default=30.0, gt=0, title="等待对方回复的秒数", description="seconds to wait for a partner's reply"
-    )
-    send_attempts_limit: int = Field(
-        default=10,
-        ge=1,
-        title="发送被对方退回几次后转入死信",
-        description="refused attempts to send before dead letter",
-    )
-    send_patience_s: float = Field(
-        default=259200.0,
-        ge=0,
-        title="对方完全没有应答时至少持续尝试的秒数",
-        description="seconds for which a partner that does not answer at all is tried at least",
     )
     folder_poll_s: float = Field(
         default=1.0,

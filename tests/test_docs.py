@@ -75,6 +75,18 @@ def test_the_readme_lists_every_setting_in_the_words_of_the_code(language: str) 
     assert shown == expected
 
 
+def test_every_setting_is_read_somewhere() -> None:
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "gateway").rglob("*.py")
+        if path != ROOT / "gateway" / "settings.py"
+    )
+    unread = [
+        name for name in Settings.model_fields if not re.search(rf"(settings|chosen|settings\(\))\.{name}\b", code)
+    ]
+    assert unread == [], "a setting that nothing reads promises what is not there"
+
+
 @pytest.mark.parametrize("language", READMES)
 def test_the_readme_tells_the_defaults_of_the_code(language: str) -> None:
     shown = {name: cells[0].strip("`") for name, cells in table_rows(text_of(language), r"GATEWAY_\w+").items()}
