@@ -11,9 +11,11 @@ from typing import Any
 
 from adapters.hl7v2.encode import encode, new
 from adapters.hl7v2.envelope import envelope, split
+from adapters.hl7v2.listen import serve
 from adapters.hl7v2.parse import parse
 from adapters.hl7v2.path import compiled
 from adapters.hl7v2.reply import accept, refuse, understand
+from adapters.hl7v2.send import exchange
 from adapters.kit.contract import Adapter
 
 _encode: Any = encode  # our Trees take our own Nodes only, which the contract's protocols cannot say
@@ -30,6 +32,9 @@ adapter = Adapter(
     refuse=refuse,
     understand=understand,
     split=split,
+    wire="mllp",
+    listen=serve,
+    exchange=exchange,
     check_path=compiled,
     media_type="x-application/hl7-v2+er7",
     abilities=frozenset({"reads", "writes", "replies", "batches", "mllp"}),

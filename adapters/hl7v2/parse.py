@@ -360,6 +360,19 @@ class Tree:
             self._owners = structure.Owners(self.segments)
         return self._owners
 
+    null = '""'  # what is written to say that a value is deleted
+
+    def nulled(self, path: str, node: Node | None = None) -> bool:
+        """Whether the sender says \"\" at path: the value is deleted, which is more than not being there."""
+        at = compiled(path)
+        if not at.steps:
+            target = None if node is None else _deeper(self, node, at)
+            return target is not None and target.null
+        if not at.field:
+            return False
+        places = (self._node(s, at.field, at.repetition or 1, at.component, at.sub) for s in self._segments(at, node))
+        return any(place.null for place in places)
+
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def put(self, path: str, text: str, node: Node | None = None, index: int = 1) -> Node:

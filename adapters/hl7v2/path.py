@@ -21,7 +21,13 @@ from typing import NamedTuple
 
 _STEP = r"([A-Z][A-Z0-9]{2})(?:\[([1-9]\d*)\])?"
 _STEPS = re.compile(rf"(/?)((?:{_STEP}/)*{_STEP})(?:-([1-9]\d*)(?:\[([1-9]\d*)\])?(?:\.([1-9]\d*)(?:\.([1-9]\d*))?)?)?")
-_RELATIVE = re.compile(r"(?:[A-Z]{2,3}\.|\.)?([1-9]\d*)(?:\.([1-9]\d*))?")
+# Named, so that PID.3, written for PID-3, is an error and not a component.
+_TYPES = (
+    "AD AUI CCD CCP CD CE CF CK CM CN CNE CNN CP CQ CSU CWE CX DDI DIN DLD DLN DLT DR DT DTM DTN ED EI EIP ELD ERL FC FN GTS HD"
+    " ICD IS JCC LA1 LA2 MA MO MOC MOP MSG NA NDL NM NR OCD OSD OSP PIP PL PLN PN PPN PRL PT PTA QIP QSC RCD RFR RI RMC RPT"
+    " RP RTO SAD SCV SI SN SNM SPD SPS SRT ST TM TN TQ TS TX UVC VH VID VR WVI WVS XAD XCN XON XPN XTN"
+)
+_RELATIVE = re.compile(rf"(?:(?:{_TYPES.replace(' ', '|')})?\.)?([1-9]\d*)(?:\.([1-9]\d*))?")
 _ONE_STEP = re.compile(_STEP)
 
 

@@ -156,3 +156,22 @@ def _answered(reply: bytes) -> tuple[str, str]:
     except Malformed:
         return "", ""
     return first(tree, "MSA-2"), first(tree, "MSA-1").upper()
+
+
+_clients: dict[tuple[str, int], Client] = {}
+_clients_lock = threading.Lock()
+
+
+def exchange(message: bytes, source: Source) -> bytes:
+    """Send to a source's MLLP receiver and wait for its answer; the connection is kept for the next message.
+
+    source   [send.mllp] of its source.toml: host, port, timeout_s
+    raises   Unavailable, Malformed: see Client.exchange
+    """
+    settings = source.send["mllp"]
+    address = (str(settings.get("host", "127.0.0.1")), int(settings["port"]))
+    with _clients_lock:
+        client = _clients.get(address)
+        if client is None:
+            client = _clients[address] = Client(*address, timeout_s=float(settings.get("timeout_s", 30.0)))
+    return client.exchange(message)

@@ -34,10 +34,8 @@ def finish(assembly: Assembly) -> Translation:
     """
     event = assembly.instances.pop(("Bundle", ""), None)
     occurred_at = event.document.get("timestamp", "") if event else ""
-    kept, renamed = _united([item for item in assembly.instances.values() if item.valued])
-    urls = {item.full_url for item in kept}
+    kept = settled(assembly)
     for item in kept:
-        item.document = _pruned(item.document, urls, renamed)
         item.document = _stamped(item.document, assembly.source.name, occurred_at)
     entries = []
     original = _original(assembly, kept)
@@ -57,6 +55,15 @@ def finish(assembly: Assembly) -> Translation:
         del bundle["entry"]
     removals = {item.full_url: item.removals for item in kept if item.removals}
     return Translation(bundle, ledger, issues, removals, occurred_at, assembly.tables.version)
+
+
+def settled(assembly: Assembly) -> list[Instance]:
+    """The instances worth keeping, one for each business identifier, with references among them set right."""
+    kept, assembly.renamed = _united([item for item in assembly.instances.values() if item.valued])
+    urls = {item.full_url for item in kept}
+    for item in kept:
+        item.document = _pruned(item.document, urls, assembly.renamed)
+    return kept
 
 
 def request(resource: Document) -> Document:
@@ -168,20 +175,20 @@ def _document(assembly: Assembly, kept: list[Instance]) -> Document | None:
         "identifier": identifier,
         "type": "document",
         "timestamp": assembly.received.received_at,
-        "entry": [{"fullUrl": names[item.full_url], "resource": _renamed(item.document, names)} for item in inside],
+        "entry": [{"fullUrl": names[item.full_url], "resource": renamed(item.document, names)} for item in inside],
     }
     full_url = "urn:uuid:" + str(uuid.uuid5(uuid.NAMESPACE_OID, assembly.seed + "|document"))
     return {"fullUrl": full_url, "resource": document, "request": request(document)}
 
 
-def _renamed(value: Any, names: dict[str, str]) -> Any:
+def renamed(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, dict):
         return {
-            key: names.get(item, item) if key == "reference" and isinstance(item, str) else _renamed(item, names)
+            key: names.get(item, item) if key == "reference" and isinstance(item, str) else renamed(item, names)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_renamed(item, names) for item in value]
+        return [renamed(item, names) for item in value]
     return value
 
 

@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from adapters.kit import dates, identifiers, names, organizations
+from adapters.kit import dates, identifiers, names, narrative, organizations
 from adapters.kit.codes import CodeMap, Codes, Target, fold, overlay
 from adapters.kit.conversion import Context, Conversion, Ignored
 
@@ -319,7 +319,8 @@ def _telecom(argument: str) -> Conversion:
 
     def inverse(value: Any, _context: Context) -> str | None:
         numbers = value if isinstance(value, list) else [value]
-        return ",".join(number["value"] for number in numbers if number.get("value")) or None
+        mine = [number for number in numbers if (number.get("use") == "work") == (argument == "work")]
+        return ",".join(number["value"] for number in mine if number.get("value")) or None
 
     return Conversion(f"telecom({argument})" if argument else "telecom", forward, inverse, "ContactPoint", many=True)
 
@@ -413,4 +414,5 @@ _REGISTRY: dict[str, Callable[[str], Conversion]] = {
     "days": _days,
     "organization": organizations.conversion,
     "constant": organizations.constant,
+    "narrative": narrative.conversion,
 }

@@ -48,6 +48,7 @@ class Assembly:
         self.issues = Issues()
         self.marks = Marks()
         self.instances: dict[tuple[str, str], Instance] = {}
+        self.renamed: dict[str, str] = {}  # fullUrl of an instance that fell together with another → that other's
         self.context = Context(source=source, issues=self.issues, maps=codes)
         self.seed = hashlib.sha256(received.body).hexdigest()
 
@@ -76,6 +77,9 @@ class Assembly:
             self.marks.ignored.setdefault(node.path, row.note)
             return
         owner = self.instance(row.instance, node.path if row.each_instance else "")
+        if row.table and row.condition is not None and row.condition.verb in ("=", "in"):
+            for place in self.tree.select(row.condition.path, node):
+                self.marks.map(place.path, owner.name)
         if row.steps:
             self._row(row, node, [node], owner.document, owner, owner.name)
         elif row.table:
@@ -227,6 +231,8 @@ class Assembly:
             )
             known = False
             for coding in list(concept.get("coding", ())):
+                if "system" not in coding and "code" in coding:
+                    coding["system"] = concept_map.source_system  # the row says whose code it is
                 target = concept_map.translate(coding.get("code", ""))
                 if target is not None:
                     known = True

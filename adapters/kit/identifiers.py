@@ -44,7 +44,7 @@ def id_card_conversion(_argument: str) -> Conversion:
         return identifier
 
     def inverse(value: dict[str, Any], _context: Context) -> str | None:
-        return value.get("value")
+        return value.get("value") if value.get("system") == canonical.RESIDENT_ID else None
 
     return Conversion("id_card", forward, inverse, "Identifier")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adapters.kit import convert
+from adapters.kit import bundle, convert
 from adapters.kit.bundle import first_identifier
 from adapters.kit.codes import CodeMap, Codes
 from adapters.kit.contract import Node, Source, Tree
@@ -72,6 +72,7 @@ class Reversal:
 
     def run(self, table: Table) -> None:
         self.before.run(table)
+        bundle.settled(self.before)
         done: set[tuple[str, int]] = set()
         for row in table.outbound:
             if row.origin.kind != "path":
@@ -144,7 +145,7 @@ class Reversal:
         """An element that a table tells apart by literals (a system by its type code) must be one of those literals."""
         told = {}
         for row in table.outbound:
-            if row.origin.kind == "literal" and row.condition is not None:
+            if row.origin.kind == "literal":
                 told.setdefault(_trail(row.steps), []).append(self._literal(row))
         free = {_trail(row.steps) for row in table.outbound if row.origin.kind == "path"}
         for trail, values in told.items():
@@ -164,7 +165,7 @@ class Reversal:
             if _get(after, _trail(row.steps)) != self._literal(row):
                 return False
             return self._satisfy(row, node)
-        if row.origin.kind != "path":
+        if row.origin.kind != "path" or not self._applies(row, node):
             return False
         step = row.steps[-1] if row.steps else WHOLE
         olds, news = _items(before, row.steps), _items(after, row.steps)
@@ -175,6 +176,12 @@ class Reversal:
         else:
             wrote = self._leaf(row, node, step, olds, news)
         return self._satisfy(row, node) or wrote if wrote else wrote
+
+    def _applies(self, row: Row, node: Node) -> bool:
+        """Whether a row may write here: "=" and "in" are made true by writing, every other condition must hold."""
+        return (row.condition is not None and row.condition.verb in ("=", "in")) or self.before._holds(
+            row.condition, node
+        )
 
     def _satisfy(self, row: Row, node: Node) -> bool:
         condition = row.condition
@@ -215,7 +222,7 @@ class Reversal:
         owner = self.before.instance("", place.path)
         value = self.before._nested(row, place, (place,), container, owner, "")
         owner.valued = False
-        return value
+        return bundle.renamed(value, self.before.renamed)
 
     def _target(self, row: Row, item: Any) -> Document:
         if isinstance(item, dict) and row.steps[-1].type == "Reference" and "reference" in item:

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import unicodedata
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,7 +34,7 @@ class Split(NamedTuple):
 
 def human_names(text: str) -> list[dict[str, Any]]:
     """The HumanNames of one written name: as written, then in pinyin when it is a han name; [] for an empty text."""
-    return [dict(name) for name in _human_names(_clean(text))]
+    return deepcopy(list(_human_names(_clean(text))))
 
 
 def split(text: str) -> Split | None:

@@ -210,8 +210,9 @@ class _Reader:
             raise ValueError(f"a step expected at {self.start} in path {self.text!r}")
         kind = self.kind
         word = self.advance()
-        axis = {"attribute": "any-attribute", "text": "any-text"}[kind] if deep else kind
-        return Step(axis, word[1:] if kind == "attribute" else "")
+        axis = f"any-{kind}" if deep else kind
+        conditions = tuple(self.predicates()) if kind in ("here", "up") else ()
+        return Step(axis, word[1:] if kind == "attribute" else "", conditions)
 
     def predicates(self) -> Iterator[Predicate]:
         while self.kind == "open":

@@ -102,6 +102,8 @@ class XmlTree:
         return XmlNode(self._top, "", self)
 
     def select(self, path: str, node: Node | None = None) -> list[Node]:
+        if path == "." and isinstance(node, XmlNode):  # an attribute too
+            return [node]
         start = self._start(node)
         places = compile_path(path).select(self.document.root, start)
         by_text = path.endswith("text()")
@@ -133,6 +135,10 @@ class XmlTree:
     def _start(self, node: Node | None) -> etree._Element:
         assert node is None or isinstance(node, XmlNode)
         return self._top if node is None else node.element
+
+    def nulled(self, path: str, node: Node | None = None) -> bool:
+        """False: XML of these formats has no word for "delete this"."""
+        return False
 
     def encode(self) -> bytes:
         """The bytes as received while nothing changed, else the document written in its own encoding."""

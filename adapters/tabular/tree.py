@@ -87,6 +87,10 @@ class RowTree:
             self.data = b""
         return CellNode(column, self)
 
+    def nulled(self, path: str, node: Node | None = None) -> bool:
+        """False: an empty cell says nothing, and no text says "delete this"."""
+        return False
+
     def encode(self) -> bytes:
         """raises  Invalid, naming the column, where the receiver's encoding lacks a character: never a question mark"""
         if self.data:

@@ -19,7 +19,9 @@ Document = dict[str, Any]
 Key = tuple[str, str, str]  # resource type, system, value
 
 
-def overlay(bundle: Document, transaction: Transaction, removals: Mapping[str, Sequence[str]] | None = None) -> Document:
+def overlay(
+    bundle: Document, transaction: Transaction, removals: Mapping[str, Sequence[str]] | None = None
+) -> Document:
     """Write each conditional update of the Bundle as the update or the creation that it is.
 
     bundle    entries "PUT Type?identifier=system|value"; others pass as they are
@@ -42,7 +44,9 @@ def overlay(bundle: Document, transaction: Transaction, removals: Mapping[str, S
         entry, found = entries[place], standing.get(key)
         if found is None:
             url = f"{key[0]}?identifier={key[1]}|{key[2]}"
-            entries[place] = entry | {"request": {"method": "POST", "url": key[0], "ifNoneExist": url.partition("?")[2]}}
+            entries[place] = entry | {
+                "request": {"method": "POST", "url": key[0], "ifNoneExist": url.partition("?")[2]}
+            }
             continue
         before = document.read(found.content)
         said = document.read(document.write(entry["resource"]))

@@ -1,0 +1,294 @@
+"""The composition root: settings → store → features → routes. Wiring happens here, and nowhere else.
+
+build(settings)         a Gateway: everything tied together, nothing running
+application(gateway)    the ASGI application; its life is the life of workers, folders and listeners
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from starlette.responses import JSONResponse, RedirectResponse
+
+from adapters.kit import sources
+from adapters.kit.contract import Adapter, Source
+from adapters.kit.organizations import MAP as ORGANIZATIONS
+from gateway import seed
+from gateway.access.actor import organisation_codes
+from gateway.access.policy import restrict
+from gateway.exchange import Exchange, instant
+from gateway.fhir.errors import Unavailable
+from gateway.fhir.principal import GATEWAY
+from gateway.identity.identify import identify
+from gateway.inbox import http as inbox_http
+from gateway.inbox import mllp
+from gateway.inbox.contract import Conversion
+from gateway.inbox.folder import Folder
+from gateway.inbox.overlay import overlay
+from gateway.inbox.receive import Inbox
+from gateway.inbox.work import Limits as InboxLimits
+from gateway.inbox.work import Worker
+from gateway.interactions.change import Limits
+from gateway.interactions.door import Door
+from gateway.interactions.http import FhirApplication, mount
+from gateway.outbox import gather
+from gateway.outbox.contract import Delivery
+from gateway.outbox.routes import routes
+from gateway.outbox.send import transports
+from gateway.outbox.work import Limits as OutboxLimits
+from gateway.outbox.work import Sender
+from gateway.plans import discharge
+from gateway.plans.planned import Options
+from gateway.plans.take_up import Plans
+from gateway.referral.rule import Referral
+from gateway.settings import Settings
+from gateway.store.backoff import BackOff
+from gateway.store.contract import Job, Message, Store, Transaction
+from gateway.store.loop import Loop
+from gateway.store.sql import open_store
+
+log = logging.getLogger(__name__)
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """Everything of one process, tied together. close() it at the end."""
+
+    settings: Settings
+    exchange: Exchange
+    store: Store
+    door: Door
+    inbox: Inbox
+    worker: Worker
+    sender: Sender
+    folders: tuple[Folder, ...]
+    inbox_loop: Loop
+
+    def drain(self) -> int:
+        """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
+        done = 0
+        while step := self.worker.drain() + self.sender.drain():
+            done += step
+        return done
+
+    def close(self) -> None:
+        self.store.close()
+
+
+def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None = None) -> Gateway:
+    """Tie everything together and bring the database to the present schema.
+
+    workers   whether what arrives wakes workers of this very process
+    exchange  sources and tables; those of the settings when None
+    raises   Invalid for a wrong mapping row or source.toml, with every place; Unavailable when the database is away
+    """
+    exchange = exchange or open_exchange(settings)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    store = open_store(settings.database_url, restrict)
+    referral, plans = Referral(settings.base, settings.zone), Plans(settings.base, settings.zone)
+    door = Door(
+        store,
+        rules=(referral.task_rule, referral.request_rule, plans.task_rule),
+        consequences=(
+            referral.consequence,
+            plans.consequence,
+            routes(exchange.sources.values(), _code_of, settings.base),
+        ),
+        base_url=f"{settings.public_url or f'http://{settings.host}:{settings.port}'}/fhir",
+        zone=settings.zone,
+        limits=Limits(
+            entries=settings.bundle_entries_limit,
+            count=settings.search_count_default,
+            count_max=settings.search_count_limit,
+            update_as_create=settings.update_as_create,
+            referential_integrity=settings.strict_references,
+            body_bytes=settings.resource_size_limit_bytes,
+        ),
+    )
+    seed.organizations(door, _organisations(exchange))
+    back_off = BackOff(settings.retry_first_s, settings.retry_ceiling_s)
+    worker = Worker(
+        store,
+        door,
+        functools.partial(translate, exchange, _plan_options(settings)),
+        hooks=(_identify, _overlay),
+        limits=InboxLimits(
+            workers=settings.workers,
+            attempts=settings.retry_attempts_limit,
+            lease_s=settings.lease_s,
+            back_off=back_off,
+        ),
+    )
+    loop = worker.loop()
+    inbox = Inbox(
+        store,
+        exchange.sources,
+        exchange.adapters,
+        arrived=loop.notice if workers else lambda: None,
+        size_limit_bytes=settings.message_size_limit_bytes,
+    )
+    sender = Sender(
+        store,
+        exchange.sources.values(),
+        exchange.adapters,
+        functools.partial(encode, exchange, store),
+        transports(timeout_s=settings.send_timeout_s, further=_wires(exchange.adapters)),
+        limits=OutboxLimits(attempts=settings.retry_attempts_limit, back_off=back_off),
+    )
+    return Gateway(settings, exchange, store, door, inbox, worker, sender, _folders(inbox, exchange, settings), loop)
+
+
+def open_exchange(settings: Settings) -> Exchange:
+    """Adapters, sources and tables, without a database."""
+    return Exchange(settings.mappings, sources.load(settings.mappings / "sites", settings.sites))
+
+
+def application(gateway: Gateway, *, workers: bool = True, listeners: bool = True) -> FastAPI:
+    """The ASGI application. workers and listeners live and end with it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with running(gateway, workers=workers, listeners=listeners):
+            yield
+
+    app = FastAPI(
+        title="Alliance Gateway", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
+    )
+    app.add_route("/", lambda _request: RedirectResponse("/fhir/metadata"), methods=["GET"])
+    app.add_route("/health", functools.partial(_health, gateway), methods=["GET"])
+    app.router.routes.extend(inbox_http.routes(gateway.inbox))
+    mount(app, FhirApplication(gateway.door, public_url=gateway.settings.public_url))
+    return app
+
+
+@contextlib.asynccontextmanager
+async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = True) -> AsyncIterator[list[Any]]:
+    """Workers, folders and listeners, until the block ends; what is under way is finished first."""
+    loops: list[Loop] = []
+    if workers:
+        loops += [gateway.inbox_loop, *gateway.sender.loops()]
+    if listeners:
+        loops += [folder.loop() for folder in gateway.folders]
+    threads = ThreadPoolExecutor(16, thread_name_prefix="mllp")
+    opened = await _listen(gateway, threads) if listeners else []
+    for loop in loops:
+        loop.start()
+    try:
+        yield opened
+    finally:
+        for listener in opened:
+            await listener.close()
+        for loop in loops:
+            loop.stop()
+        threads.shutdown()
+
+
+async def _listen(gateway: Gateway, threads: ThreadPoolExecutor) -> list[Any]:
+    """One listener for each source that sends over a wire of its format's own; each has its port, so that who sends is
+    known by where it connects."""
+    opened = []
+    for source in gateway.exchange.sources.values():
+        adapter = gateway.exchange.adapters.get(source.format)
+        if adapter is None or adapter.listen is None or adapter.wire not in source.receive:
+            continue
+        callback = mllp.receiver(gateway.inbox, source.name, threads)
+
+        async def receive(frame: bytes, _peer: object, callback: mllp.Callback = callback) -> bytes:
+            reply = await callback(frame)
+            if reply is None:
+                raise Unavailable(
+                    zh="暂时无法保存，未应答；请稍后重发。",
+                    en="nothing was kept, so nothing is acknowledged: send again later.",
+                )
+            return reply
+
+        wanted = source.receive[adapter.wire]
+        host, port = wanted.get("host", gateway.settings.mllp_host), int(wanted.get("port", gateway.settings.mllp_port))
+        opened.append(await adapter.listen(host, port, receive))
+        log.info("%s: %s listens on %s:%d", source.name, adapter.wire, host, opened[-1].port)
+    return opened
+
+
+def translate(exchange: Exchange, options: Options, message: Message) -> Conversion:
+    """A message to its Bundle, with what a discharge plan asks for; without a database."""
+    source = exchange.source(message.source)
+    received_at = instant(message.received_at)
+    made = exchange.translate(message.body, source, message.control_id, received_at)
+    completed = discharge.complete(made.bundle, made.occurred_at or received_at, options)
+    ledger = msgspec.json.encode([entry.as_json() for entry in made.ledger])
+    bundle = completed.bundle if completed.bundle.get("entry") else None
+    return Conversion(bundle, (*made.issues, *completed.issues), ledger, made.table, made.removals)
+
+
+def encode(exchange: Exchange, store: Store, job: Job, focus: Document, target: Any) -> bytes:
+    """A job's resources in the words of the source that will receive them."""
+    resources = gather.around(focus, store, GATEWAY)
+    data, _issues = exchange.write(resources, target.events[job.event], exchange.source(target.name), job.control_id)
+    return data
+
+
+def _identify(bundle: Document, conversion: Conversion, message: Message, within: Transaction) -> Document:
+    return identify(bundle, within, message.organisation, conversion.removals)
+
+
+def _overlay(bundle: Document, conversion: Conversion, _message: Message, within: Transaction) -> Document:
+    return overlay(bundle, within, conversion.removals)
+
+
+def _code_of(reference: str, within: Transaction) -> str:
+    return next(iter(sorted(organisation_codes({"reference": reference}, within))), "")
+
+
+def _plan_options(settings: Settings) -> Options:
+    return dataclasses.replace(Options(), zone=settings.zone, base=settings.base)
+
+
+def _organisations(exchange: Exchange) -> Iterable[tuple[str, str]]:
+    """Every organisation that a source belongs to, or that the alliance's list names: (code, name)."""
+    found = {source.organisation: source.organisation_name for source in exchange.sources.values()}
+    for source in exchange.sources.values():
+        listed = exchange.tables(source)[1].named(ORGANIZATIONS) if source.format else None
+        for target in listed.forward.values() if listed else ():
+            found[target.code] = target.display or found.get(target.code, "")
+    return sorted(found.items())
+
+
+def _wires(adapters: Mapping[str, Adapter]) -> dict[str, Any]:
+    def wire(adapter: Adapter) -> Any:
+        def send(data: bytes, target: Source, _control_id: str, _media_type: str) -> Delivery:
+            assert adapter.exchange is not None
+            return Delivery(adapter.exchange(data, target), tied=False)
+
+        return send
+
+    return {adapter.wire: wire(adapter) for adapter in adapters.values() if adapter.wire and adapter.exchange}
+
+
+def _folders(inbox: Inbox, exchange: Exchange, settings: Settings) -> tuple[Folder, ...]:
+    found = []
+    for source in exchange.sources.values():
+        wanted = source.receive.get("folder")
+        if wanted is not None:
+            path = settings.data_dir / Path(str(wanted.get("path", f"inbox/{source.name}"))).expanduser()
+            pattern = str(wanted.get("pattern", "*"))
+            found.append(Folder(inbox, source.name, path, pattern=pattern, poll_s=settings.folder_poll_s))
+    return tuple(found)
+
+
+def _health(gateway: Gateway, _request: Any) -> JSONResponse:
+    try:
+        gateway.store.ping()
+    except Unavailable:
+        return JSONResponse({"status": "unavailable"}, 503)
+    return JSONResponse({"status": "ok"})
