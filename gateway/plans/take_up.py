@@ -91,7 +91,8 @@ class Plans:
             return
         at = instant(transaction.now(), self.options.zone)
         change.after["lastModified"] = at
-        if taken.actor == "receiver" and "start" not in (change.after.get("executionPeriod") or {}):
+        begun_now = machine(code).states[taken.to].status in ("accepted", "in-progress", "completed")
+        if begun_now and "start" not in (change.after.get("executionPeriod") or {}):
             change.after["executionPeriod"] = {"start": at, **(change.after.get("executionPeriod") or {})}
 
     def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
