@@ -96,9 +96,19 @@ class Client:
             self._frames = Frames(self._limit_bytes)
 
     def _is_stale(self, connection: socket.socket) -> bool:
-        """Whether the other side said something since the last exchange: the end of the connection, or a late reply.
-        Both are reasons to begin anew; neither may be met with a message already half sent."""
-        return bool(self._frames.pending_bytes or select.select([connection], [], [], 0)[0])
+        """Whether the kept connection has ended. What came late on it, the answer to a message that was given up or the last
+        CR of a block, is thrown away here, before the next message is sent."""
+        while select.select([connection], [], [], 0)[0]:
+            try:
+                data = connection.recv(65536)
+            except OSError:
+                return True
+            if not data:
+                return True
+            self._frames.feed(data)
+        while self._frames.take() is not None:
+            log.warning("mllp: %s:%d sent a late reply; thrown away", self.host, self.port)
+        return self._frames.pending_bytes > 0
 
     def _exchange(self, message: bytes, control_id: str, waits: bool) -> bytes:
         connection = self._socket

@@ -46,7 +46,10 @@ def oru() -> bytes:
         "MSH|^~\\&|LIS|HOSPITAL|GATEWAY|ALLIANCE|20250301083000||ORU^R01^ORU_R01|MSG00002|P|2.5.1||||||UNICODE UTF-8",
         "PID|1||P0001^^^HOSPITAL^PI||张^伟^^^^^L||19900101|M",
         "OBR|1|O1^HIS|F1^LIS|58410-2^CBC panel^LN|||20250301080000",
-        *[f"OBX|{n}|NM|718-{n}^Result {n}^LN^R{n}^结果^L||{n}.50|g/L^g/L^UCUM|115-150|N|||F|||20250301083000" for n in range(1, 58)],
+        *[
+            f"OBX|{n}|NM|718-{n}^Result {n}^LN^R{n}^结果^L||{n}.50|g/L^g/L^UCUM|115-150|N|||F|||20250301083000"
+            for n in range(1, 58)
+        ],
     ]
     return "\r".join(segments).encode() + b"\r"
 
@@ -77,7 +80,11 @@ def hl7apy_all(data: bytes) -> int:
     for segment in message.children:
         for field in segment.children:
             for component in field.children:
-                count += sum(bool(sub.to_er7()) for sub in component.children) if component.children else bool(component.to_er7())
+                count += (
+                    sum(bool(sub.to_er7()) for sub in component.children)
+                    if component.children
+                    else bool(component.to_er7())
+                )
     return count
 
 
@@ -112,7 +119,9 @@ def main(folders: list[str]) -> int:
         if not messages:
             continue
         size = sum(map(len, messages)) // len(messages)
-        print(f"{name}, {size} bytes on average; {sum(ours(m) for m in messages)} leaves, python-hl7 {sum(python_hl7(m) for m in messages)}")
+        print(
+            f"{name}, {size} bytes on average; {sum(ours(m) for m in messages)} leaves, python-hl7 {sum(python_hl7(m) for m in messages)}"
+        )
         mine, mine_paths = rate(ours, messages, 1.5), rate(ours_with_paths, messages, 1.5)
         theirs, apy = rate(python_hl7, messages, 1.5), rate(hl7apy_all, messages, 3.0)
         worst = min(worst, mine / theirs)
