@@ -19,9 +19,16 @@ import psycopg
 import pytest
 
 from gateway.access.policy import restrict
+from gateway.store.schema import metadata
 from gateway.store.sql import SqlStore, open_store
 
 DATABASES = ("sqlite", "postgres")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kill-rounds", type=int, default=0, help="how often tests/e2e/test_kill.py kills (20, long: 200)"
+    )
 
 
 class Cluster:
@@ -63,7 +70,7 @@ class Cluster:
         self._server = subprocess.Popen(
             [
                 str(programs / "bin" / "postgres"), "-D", str(self._data), "-k", str(self._data), "-h", "",
-                "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "logging_collector=off",
+                "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "fsync=off", "-c", "full_page_writes=off",
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder, **self._user,
         )  # fmt: skip
@@ -132,22 +139,46 @@ def postgres_server() -> Iterator[str]:
     cluster.stop()
 
 
+@contextlib.contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """An empty database on a server, dropped at the end."""
+    name = f"test_{uuid.uuid4().hex[:16]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    before, _, after = server.partition("?")
+    yield before.rsplit("/", 1)[0] + "/" + name + ("?" + after if after else "")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """An empty database of its own for one test, dropped behind it."""
-    name = f"test_{uuid.uuid4().hex[:16]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    before, _, after = postgres_server.partition("?")
-    url = before.rsplit("/", 1)[0] + "/" + name + ("?" + after if after else "")
-    yield url
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    """An empty database of its own for one test."""
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    """One database with its tables for the whole of this test process."""
+    with new_database(postgres_server) as url:
+        open_store(url, restrict).close()
+        yield url
 
 
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database, once on each of the two."""
+    """A database without rows, once on each of the two."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'gateway.db'}"
+    url = str(request.getfixturevalue("migrated_postgres"))
+    _empty(url)
+    return url
+
+
+@pytest.fixture(params=DATABASES)
+def new_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables, once on each of the two."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'gateway.db'}"
     return str(request.getfixturevalue("postgres_url"))
@@ -159,3 +190,13 @@ def store(database_url: str) -> Iterator[SqlStore]:
     opened = open_store(database_url, restrict)
     yield opened
     opened.close()
+
+
+def _empty(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        # A process that a test killed may still be held by its locks.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        tables = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
+        connection.execute(f"TRUNCATE {tables}")

@@ -21,6 +21,9 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 import msgspec
+from starlette.applications import Starlette
+from starlette.datastructures import URLPath
+from starlette.routing import BaseRoute, Match, NoMatchFound
 
 from gateway.fhir import document, elements
 from gateway.fhir.errors import Busy, Fault, GatewayError, Malformed, NotFound, TooLarge, Unavailable, Unsupported, face
@@ -150,6 +153,32 @@ class FhirApplication:
             self._public_url or _base_url(scope, headers, root),
             self._principal_of(scope),
         )
+
+
+class FhirRoute(BaseRoute):
+    """Everything at and below a prefix, with or without a slash at its end (a Mount would redirect the one to the other)."""
+
+    def __init__(self, application: FhirApplication, prefix: str = "/fhir") -> None:
+        self.application = application
+        self.prefix = prefix.rstrip("/")
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        root = scope.get("root_path", "")
+        path = scope["path"].removeprefix(root)
+        if scope["type"] == "http" and (path == self.prefix or path.startswith(self.prefix + "/")):
+            return Match.FULL, {"root_path": root + self.prefix}
+        return Match.NONE, {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.application(scope, receive, send)
+
+    def url_path_for(self, name: str, /, **path_params: Any) -> URLPath:
+        raise NoMatchFound(name, path_params)
+
+
+def mount(app: Starlette, application: FhirApplication, prefix: str = "/fhir") -> None:
+    """Put the FHIR application first among an app's routes: it is the one that is asked most."""
+    app.router.routes.insert(0, FhirRoute(application, prefix))
 
 
 Handler = Callable[[Door, Request], Reply]

@@ -9,7 +9,7 @@ Bounds    consequences of consequences end after `rounds`, as a fault of ours
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gateway.fhir import document
 from gateway.fhir.check import check
@@ -167,7 +167,7 @@ def _versions(
             writes.append(Write(version))
             continue
         change.after = stamped(change.after, change.id, change.version, shown)
-        method = "POST" if change.method == "POST" else "PUT"
+        method: Literal["POST", "PUT"] = "POST" if change.method == "POST" else "PUT"
         version = Version(change.resource_type, change.id, change.version, now, method, document.write(change.after))
         writes.append(Write(version, extract(change.after, zone=door.zone)))
     return writes

@@ -35,7 +35,7 @@ class Database:
         self.dialect = parsed.get_backend_name()
         self.in_memory = self.is_sqlite and parsed.database in (None, "", ":memory:")
         self._turnstile = Turnstile()
-        self._owner: int | None = None
+        self._owner: tuple[int, Connection] | None = None
         self._local = threading.local()
         self._kept: list[Any] = []
         self._kept_lock = threading.Lock()
@@ -72,11 +72,10 @@ class Database:
         """One write transaction, committed when the block ends, rolled back when it raises."""
         with told_plainly():
             if self.is_sqlite:
-                with self._turnstile:
-                    self._owner = threading.get_ident()
+                with self._turnstile, self._writer.begin() as connection:
+                    self._owner = (threading.get_ident(), connection)
                     try:
-                        with self._writer.begin() as connection:
-                            yield connection
+                        yield connection
                     finally:
                         self._owner = None
             else:
@@ -87,11 +86,13 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """A connection to read with: on SQLite one snapshot for the block, on PostgreSQL one for each statement."""
         with told_plainly():
-            if self.in_memory and self._owner != threading.get_ident():
-                with self._turnstile, self._reader.begin() as connection:
-                    yield connection
-            else:
+            if not self.in_memory:
                 with self._reader.connect() as connection:
+                    yield connection
+            elif self._owner is not None and self._owner[0] == threading.get_ident():
+                yield self._owner[1]
+            else:
+                with self._turnstile, self._reader.begin() as connection:
                     yield connection
 
     def point(self, sqlite: str, postgres: str, values: Sequence[Any]) -> tuple[Any, ...] | None:

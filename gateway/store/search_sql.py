@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, false, func, not_, or_, select, true
-from sqlalchemy.sql.elements import ColumnElement
 
 from gateway.fhir.errors import Malformed, TooLarge, Unsupported
 from gateway.fhir.principal import Principal
@@ -23,6 +22,7 @@ from gateway.store.contract import Page, Version
 from gateway.store.schema import index_exact, index_range, index_text, resource, version
 from gateway.store.versions import clean, key, parameter_number
 
+Condition = Any  # a boolean SQL expression
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 
 INCLUDED_MAX = 10_000
@@ -45,7 +45,7 @@ class Builder:
         self._principal = principal
         self._restrict = restrict
 
-    def visible(self, resource_type: str, row: Any = resource) -> list[ColumnElement[bool]]:
+    def visible(self, resource_type: str, row: Any = resource) -> list[Condition]:
         """Current resources of a type that the principal may see."""
         return [
             row.c.type == resource_type,
@@ -53,12 +53,20 @@ class Builder:
             *self.conditions(resource_type, self._restrict(resource_type, self._principal), row),
         ]
 
-    def conditions(
-        self, resource_type: str, clauses: Sequence[Clause], row: Any = resource
-    ) -> list[ColumnElement[bool]]:
+    def among_visible(self, connection: Connection, rows: Sequence[Any]) -> list[Any]:
+        """Those rows (rid, type, id) that the principal may see; costs nothing where all is seen."""
+        hidden: set[int] = set()
+        for kind in {row.type for row in rows}:
+            if self._restrict(kind, self._principal):
+                among = {row.rid for row in rows if row.type == kind}
+                shown = select(resource.c.rid).where(resource.c.rid.in_(among), *self.visible(kind))
+                hidden |= among - set(connection.scalars(shown))
+        return [row for row in rows if row.rid not in hidden]
+
+    def conditions(self, resource_type: str, clauses: Sequence[Clause], row: Any = resource) -> list[Condition]:
         return [self._condition(resource_type, clause, row) for clause in clauses]
 
-    def _condition(self, resource_type: str, clause: Clause, row: Any) -> ColumnElement[bool]:
+    def _condition(self, resource_type: str, clause: Clause, row: Any) -> Condition:
         if clause.parameter == "_id" and clause.chain is None:
             among = row.c.id.in_([value.code or value.text for value in clause.values])
             return not_(among) if clause.modifier == "not" else among
@@ -162,7 +170,7 @@ def _contents(connection: Connection, rids: Sequence[int]) -> list[Version]:
     return [found[rid] for rid in rids if rid in found and not found[rid].deleted]
 
 
-def _matches(clause: Clause, value: Value) -> ColumnElement[bool]:
+def _matches(clause: Clause, value: Value) -> Condition:
     if clause.kind == "token":
         return _token(clause, value)
     if clause.kind == "reference":
@@ -179,7 +187,7 @@ def _matches(clause: Clause, value: Value) -> ColumnElement[bool]:
     return and_(_interval(index_range.c.low, index_range.c.high, value), unit)
 
 
-def _token(clause: Clause, value: Value) -> ColumnElement[bool]:
+def _token(clause: Clause, value: Value) -> Condition:
     if clause.modifier not in ("", "not"):
         raise _unsupported(clause)
     if not value.code and value.system:
@@ -188,7 +196,7 @@ def _token(clause: Clause, value: Value) -> ColumnElement[bool]:
     return code if value.system is None else and_(code, index_exact.c.system == key(value.system))
 
 
-def _string(clause: Clause, value: Value) -> ColumnElement[bool]:
+def _string(clause: Clause, value: Value) -> Condition:
     if clause.modifier == "exact":
         wanted = clean(value.text)[:512]
         return index_text.c.exact == wanted
@@ -213,7 +221,7 @@ def _successor(prefix: str) -> str:
     return ""
 
 
-def _interval(low: Any, high: Any, value: Value) -> ColumnElement[bool]:
+def _interval(low: Any, high: Any, value: Value) -> Condition:
     """Compare a stored interval with the one searched for.
 
     source  FHIR R4 search.html#prefix
@@ -241,7 +249,7 @@ def _interval(low: Any, high: Any, value: Value) -> ColumnElement[bool]:
             return and_(high >= value.low, low <= value.high)
 
 
-def _instant(column: Any, value: Value) -> ColumnElement[bool]:
+def _instant(column: Any, value: Value) -> Condition:
     """_lastUpdated: the row's own instant in microseconds against milliseconds searched for."""
     return _interval(column, column, _in_microseconds(value))
 
@@ -281,10 +289,10 @@ def _sort_key(resource_type: str, sort: Sort) -> Any:
     )
 
 
-def _after(keys: Sequence[tuple[Any, bool]], row_id: Any, mark: Sequence[Any]) -> ColumnElement[bool]:
+def _after(keys: Sequence[tuple[Any, bool]], row_id: Any, mark: Sequence[Any]) -> Condition:
     """Behind the mark: in the first key that differs, or by row where none does; what misses a value comes last."""
-    alternatives: list[ColumnElement[bool]] = []
-    same: list[ColumnElement[bool]] = []
+    alternatives: list[Condition] = []
+    same: list[Condition] = []
     for (column, descending), last in zip(keys, mark, strict=False):
         if last is None:
             same.append(column.is_(None))
@@ -331,7 +339,8 @@ def _included(
         includes = [include for include in query.includes if round_number == 0 or include.iterate]
         fresh: list[tuple[int, str, str]] = []
         for include in includes:
-            for row in connection.execute(_include(include, frontier, builder)) if frontier else ():
+            reached = connection.execute(_include(include, frontier)).all() if frontier else []
+            for row in builder.among_visible(connection, reached):
                 if row.rid not in seen:
                     seen.add(row.rid)
                     fresh.append((row.rid, row.type, row.id))
@@ -348,8 +357,8 @@ def _included(
     return _contents(connection, found)
 
 
-def _include(include: Include, sources: Sequence[tuple[int, str, str]], builder: Builder) -> Select[Any]:
-    """Rows that one include reaches from the given rows. A principal's restriction holds for each type that is reached."""
+def _include(include: Include, sources: Sequence[tuple[int, str, str]]) -> Select[Any]:
+    """Rows that one include reaches from the given rows."""
     columns = (resource.c.rid, resource.c.type, resource.c.id)
     any_parameter = include.parameter == "*"
     parameter = (
@@ -368,7 +377,9 @@ def _include(include: Include, sources: Sequence[tuple[int, str, str]], builder:
             select(*columns)
             .distinct()
             .join(index_exact, index_exact.c.rid == resource.c.rid)
-            .where(parameter, or_(false(), *targets), *builder.visible(include.source_type))
+            .where(
+                parameter, or_(false(), *targets), resource.c.type == include.source_type, resource.c.deleted.is_(False)
+            )
             .order_by(resource.c.rid)
         )
     rids = [rid for rid, resource_type, _ in sources if resource_type == include.source_type]
@@ -379,9 +390,7 @@ def _include(include: Include, sources: Sequence[tuple[int, str, str]], builder:
         .where(parameter, index_exact.c.rid.in_(rids), resource.c.deleted.is_(False))
         .order_by(resource.c.rid)
     )
-    if include.target_type:
-        reached = reached.where(*builder.visible(include.target_type))
-    return reached
+    return reached.where(resource.c.type == include.target_type) if include.target_type else reached
 
 
 def _unsupported(clause: Clause) -> Unsupported:

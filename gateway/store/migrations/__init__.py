@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 if TYPE_CHECKING:
+    from alembic.config import Config
+
     from gateway.store.database import Database
 
 HEAD = "0001"
@@ -34,7 +36,7 @@ def upgrade(database: Database) -> None:
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
 
 
 def _apply(connection: Connection) -> None:
@@ -45,11 +47,11 @@ def _apply(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def configuration():  # type: ignore[no-untyped-def]
+def configuration() -> Config:
     """Alembic's configuration without a file: the scripts stand beside this one."""
-    from alembic.config import Config
+    from alembic import config as alembic_config
 
-    config = Config()
+    config = alembic_config.Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.set_main_option("path_separator", "os")
     return config

@@ -21,9 +21,13 @@ def job(target: str = "his", lane: str = "", **more: object) -> Job:
 
 
 def test_a_job_is_there_when_its_transaction_is_committed_and_only_then(store: SqlStore) -> None:
-    with pytest.raises(ZeroDivisionError), store.transaction(GATEWAY) as transaction:
-        transaction.add_jobs([job()])
-        raise ZeroDivisionError
+    def interrupted() -> None:
+        with store.transaction(GATEWAY) as transaction:
+            transaction.add_jobs([job()])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
     assert store.jobs() == []
     promise(store, job())
     assert [one.state for one in store.jobs()] == ["queued"]

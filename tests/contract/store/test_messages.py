@@ -119,9 +119,14 @@ def test_settling_in_a_transaction_that_fails_changes_nothing(store: SqlStore) -
     store.receive(arrived("1"))
     claimed = store.claim("w", 1)[0]
     claimed.state = "stored"
-    with pytest.raises(ZeroDivisionError), store.transaction(GATEWAY) as transaction:
-        transaction.settle(claimed)
-        raise ZeroDivisionError
+
+    def interrupted() -> None:
+        with store.transaction(GATEWAY) as transaction:
+            transaction.settle(claimed)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
     assert store.messages(MessageFilter())[0].state == "received"
 
 

@@ -1,0 +1,152 @@
+"""GET /fhir/Patient/{id} beside a bare FastAPI route that returns constant bytes of the same size: a share, not a rate.
+
+    python tests/bench/read.py [--seconds 3] [--rounds 3] [--connections 16] [--postgres URL]
+
+Both are served by one uvicorn of the same settings, one after the other, in turns; the load comes from this process.
+The same program shows the call colour of decision 0002: a read in the event loop against the same read in a thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import multiprocessing
+import socket
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+PATIENT = {
+    "resourceType": "Patient",
+    "identifier": [
+        {"use": "official", "system": "urn:oid:2.16.156.10011.1.3", "value": "990101198001010014"},
+        {"system": "http://alliance.example/gateway/sid/H1/patient", "value": "0000123456"},
+    ],
+    "active": True,
+    "name": [{"use": "official", "text": "测试病人", "family": "测试", "given": ["病人"]}],
+    "telecom": [{"system": "phone", "value": "010-00000000", "use": "mobile"}],
+    "gender": "female",
+    "birthDate": "1980-01-01",
+    "address": [{"text": "某省某市某区某街道某路一号", "state": "某省", "city": "某市", "district": "某区"}],
+    "contact": [{"name": {"text": "联系人"}, "telecom": [{"system": "phone", "value": "010-00000001"}]}],
+}
+
+
+def serve(port: int, url: str, body: bytes, in_thread: bool) -> None:
+    """One server process with both routes."""
+    import uvicorn
+    from fastapi import FastAPI
+    from starlette.responses import Response
+
+    from gateway.interactions.door import Door
+    from gateway.interactions.http import FhirApplication, mount
+    from gateway.store.sql import open_store
+
+    app = FastAPI()
+    application = FhirApplication(Door(open_store(url)))
+    if in_thread:
+        application._reads_fast = False
+    mount(app, application)
+
+    @app.get("/bare")
+    async def bare() -> Response:
+        return Response(body, media_type="application/fhir+json")
+
+    uvicorn.run(app, port=port, log_level="error", access_log=False)
+
+
+async def load(port: int, path: str, seconds: float, connections: int) -> float:
+    """Requests a second over kept connections, the smallest client that checks what it gets."""
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    end = time.perf_counter() + seconds
+    count = 0
+
+    async def one() -> None:
+        nonlocal count
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while time.perf_counter() < end:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+            await reader.readexactly(length)
+            count += 1
+        writer.close()
+
+    start = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(connections)))
+    return count / (time.perf_counter() - start)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def server(url: str, body: bytes, in_thread: bool):  # type: ignore[no-untyped-def]
+    port = free_port()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(port, url, body, in_thread), daemon=True)
+    process.start()
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.join()
+
+
+def measure(url: str, label: str, in_thread: bool, options: argparse.Namespace) -> None:
+    from gateway.fhir.principal import GATEWAY
+    from gateway.interactions.door import Door
+    from gateway.store.sql import open_store
+
+    store = open_store(url)
+    version = Door(store).create(PATIENT, GATEWAY).version
+    store.close()
+    assert version is not None
+    shares, ours_rates, bare_rates = [], [], []
+    with server(url, version.content, in_thread) as port:
+        path = f"/fhir/Patient/{version.id}"
+        asyncio.run(load(port, path, 1, options.connections))
+        for _ in range(options.rounds):
+            bare = asyncio.run(load(port, "/bare", options.seconds, options.connections))
+            ours = asyncio.run(load(port, path, options.seconds, options.connections))
+            shares.append(ours / bare)
+            ours_rates.append(ours)
+            bare_rates.append(bare)
+    print(
+        f"{label:34} {statistics.median(shares):5.0%} of a bare FastAPI route"
+        f"   ({statistics.median(ours_rates):,.0f}/s beside {statistics.median(bare_rates):,.0f}/s,"
+        f" {len(version.content)} bytes, {options.connections} connections)"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--postgres", default="", help="URL of an empty database to measure as well")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'bench.db'}"
+        measure(url, "SQLite, in the event loop", False, options)
+        measure(url, "SQLite, through the thread pool", True, options)
+    if options.postgres:
+        measure(options.postgres, "PostgreSQL, through the thread pool", False, options)
+
+
+if __name__ == "__main__":
+    main()
