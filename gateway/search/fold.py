@@ -61,7 +61,8 @@ def pinyin(name: str, is_surname_first: bool = True) -> tuple[str, ...]:
     name = name.translate(_dots)
     if not is_han(name):
         return ()
-    name = name.replace("·", "")
+    if "·" in name:  # a name and the father's name, no surname: 阿卜杜拉·买买提
+        name, is_surname_first = name.replace("·", ""), False
     split = (2 if name[:2] in COMPOUND_SURNAMES or name[:2] in SURNAME_READINGS else 1) if is_surname_first else 0
     found: dict[str, None] = {}
     rest = tuple(_readings(character)[0] for character in name[split:])
@@ -88,6 +89,8 @@ def _surname_readings(surname: str) -> list[tuple[str, ...]]:
 @functools.lru_cache(maxsize=8192)
 def _readings(character: str) -> tuple[str, ...]:
     """Readings without tones, the commonest first; a character without one stands for itself."""
+    if character in _EVERYDAY:
+        return _EVERYDAY[character]
     marked = _dictionary().get(ord(character), "")
     plain = [_toneless(reading) for reading in marked.split(",") if reading]
     return tuple(dict.fromkeys(plain)) or (character,)
@@ -96,6 +99,10 @@ def _readings(character: str) -> tuple[str, ...]:
 def _toneless(reading: str) -> str:
     parts = unicodedata.normalize("NFD", reading).replace("u\u0308", "v")  # ü is typed v
     return "".join(character for character in parts if "a" <= character <= "z")
+
+
+# Where the dictionary puts a rare reading first.
+_EVERYDAY = {"卜": ("bu", "bo"), "晟": ("sheng", "cheng"), "都": ("du", "dou")}
 
 
 @functools.cache

@@ -1,0 +1,258 @@
+"""Search text read into a Query, and refused where it cannot be."""
+
+from __future__ import annotations
+
+from math import nextafter
+from typing import Any
+
+import pytest
+
+from gateway.fhir.errors import GatewayError, Invalid, Unsupported, face
+from gateway.search.parse import COUNT_LIMIT, parse
+from gateway.search.query import Clause, Include, Sort
+
+
+def clause(resource_type: str, name: str, text: str) -> Clause:
+    return parse(resource_type, [(name, text)]).clauses[0]
+
+
+def refusal(resource_type: str, *pairs: tuple[str, str], **options: Any) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        parse(resource_type, pairs, **options)
+    assert face(caught.value).http_status == 400
+    assert all(issue.zh and issue.en for issue in caught.value.issues)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "system", "code"),
+    [
+        ("a", None, "a"),
+        ("s|a", "s", "a"),
+        ("|a", "", "a"),
+        ("s|", "s", ""),
+        (r"s\|a", None, "s|a"),
+        (r"a\,b", None, "a,b"),
+    ],
+)
+def test_a_token_is_read(text: str, system: str | None, code: str) -> None:
+    value = clause("Patient", "identifier", text).values[0]
+    assert (value.system, value.code) == (system, code)
+
+
+def test_the_implied_system_of_a_code_is_not_asked_of_the_index() -> None:
+    assert clause("Patient", "gender", "http://hl7.org/fhir/administrative-gender|male").values[0].system is None
+
+
+def test_comma_separated_values_are_alternatives_and_repeated_parameters_are_all_asked() -> None:
+    query = parse("Patient", [("_id", "1,2"), ("_id", "2")])
+    assert [[value.code for value in each.values] for each in query.clauses] == [["1", "2"], ["2"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "system", "code"),
+    [
+        ("subject", "Patient/1", "Patient", "1"),
+        ("subject", "1", "", "1"),
+        ("patient", "1", "Patient", "1"),
+        ("subject:Patient", "1", "Patient", "1"),
+        ("subject", "http://a.example/fhir/Patient/1", "", "http://a.example/fhir/Patient/1"),
+        ("subject", "urn:uuid:1", "", "urn:uuid:1"),
+    ],
+)
+def test_a_reference_is_read(name: str, text: str, system: str, code: str) -> None:
+    found = clause("Observation", name, text)
+    assert (found.kind, found.values[0].system, found.values[0].code) == ("reference", system, code)
+
+
+def test_a_reference_by_identifier_becomes_a_token() -> None:
+    found = clause("Observation", "subject:identifier", "urn:x|1")
+    assert (found.parameter, found.kind, found.values[0].system) == ("subject:identifier", "token", "urn:x")
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix", "low", "high"),
+    [
+        ("1970-01-01T00:00:00Z", "eq", 0, 999),
+        ("ge1970-01-01T00:00:00Z", "ge", 0, 999),
+        ("1970-01-01T08:00", "eq", 0, 59_999),
+        ("1970-01-01T00:00:00 00:00", "eq", 0, 999),
+        ("1970-01-01", "eq", -28_800_000, 57_599_999),
+        ("lt1970-02", "lt", 31 * 86_400_000 - 28_800_000, 59 * 86_400_000 - 28_800_001),
+    ],
+)
+def test_a_date_is_an_interval_in_the_alliances_zone(text: str, prefix: str, low: float, high: float) -> None:
+    value = clause("Patient", "_lastUpdated", text).values[0]
+    assert (value.prefix, value.low, value.high) == (prefix, low, high)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [("100", 99.5, 100.5), ("100.00", 99.995, 100.005), ("1e2", 50, 150), ("-5.4", -5.45, -5.35)],
+)
+def test_a_number_covers_what_its_digits_say(text: str, low: float, high: float) -> None:
+    value = clause("RiskAssessment", "probability", text).values[0]
+    assert (value.low, value.high) == (low, nextafter(high, -1e9))
+
+
+def test_a_quantity_has_a_unit() -> None:
+    value = clause("Observation", "value-quantity", "gt5.4|http://unitsofmeasure.org|mg").values[0]
+    assert (value.prefix, value.system, value.code) == ("gt", "http://unitsofmeasure.org", "mg")
+    assert clause("Observation", "value-quantity", "5.4||mg").values[0].system is None
+
+
+def test_a_string_is_folded_as_the_index_folds() -> None:
+    assert clause("Patient", "name", "张 伟").values[0].folded == "张伟"
+    assert clause("Patient", "name:exact", "张 伟").values[0].text == "张 伟"
+    assert clause("Patient", "name:exact", "x").modifier == "exact"
+
+
+def test_phonetic_is_answered_by_the_index_of_names() -> None:
+    assert clause("Patient", "phonetic", "zhang").parameter == "name"
+
+
+def test_missing_takes_a_truth() -> None:
+    found = clause("Patient", "birthdate:missing", "true")
+    assert (found.modifier, found.values[0].text) == ("missing", "true")
+    refusal("Patient", ("birthdate:missing", "yes"))
+
+
+@pytest.mark.parametrize(
+    ("name", "targets"),
+    [
+        ("subject:Patient.name", ("Patient",)),
+        ("patient.name", ("Patient",)),
+        ("performer:Organization.name", ("Organization",)),
+    ],
+)
+def test_a_chain_is_a_clause_on_the_target(name: str, targets: tuple[str, ...]) -> None:
+    found = clause("Observation", name, "张")
+    assert found.target_types == targets
+    assert found.chain is not None
+    assert (found.chain.parameter, found.chain.kind, found.chain.values[0].folded) == ("name", "string", "张")
+
+
+def test_an_untyped_chain_asks_every_type_that_has_the_parameter() -> None:
+    assert clause("Observation", "subject.identifier", "1").target_types == ("Device", "Group", "Location", "Patient")
+
+
+def test_result_parameters_shape_the_query() -> None:
+    query = parse(
+        "Task",
+        [
+            ("_count", "5"),
+            ("_sort", "-_lastUpdated,status"),
+            ("_include", "Task:focus"),
+            ("_include:iterate", "Task:patient:Patient"),
+            ("_revinclude", "Provenance:target"),
+            ("_total", "accurate"),
+            ("_after", "token"),
+            ("_format", "json"),
+        ],
+    )
+    assert (query.count, query.total, query.after) == (5, "accurate", "token")
+    assert query.sort == (Sort("_lastUpdated", "date", True), Sort("status", "token"))
+    assert query.includes == (
+        Include("Task", "focus"),
+        Include("Task", "patient", "Patient", iterate=True),
+        Include("Provenance", "target", "Task", reverse=True),
+    )
+    assert [name for name, _ in query.applied] == [
+        "_count",
+        "_sort",
+        "_include",
+        "_include:iterate",
+        "_revinclude",
+        "_total",
+    ]
+
+
+def test_a_large_count_is_lowered_and_the_self_link_says_so() -> None:
+    query = parse("Patient", [("_count", "1000000")])
+    assert query.count == COUNT_LIMIT
+    assert query.applied == (("_count", str(COUNT_LIMIT)),)
+
+
+def test_a_summary_of_counts_asks_for_the_total_only() -> None:
+    query = parse("Patient", [("_summary", "count")])
+    assert (query.count, query.total) == (0, "accurate")
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest_one() -> None:
+    told = refusal("Patient", ("birthdat", "1980"))
+    assert isinstance(told, Unsupported)
+    assert "birthdate" in told.issues[0].zh
+    assert "birthdate" in told.issues[0].en
+    assert told.issues[0].expression == ("birthdat",)
+
+
+def test_lenient_handling_leaves_unknown_parameters_out_of_the_self_link() -> None:
+    query = parse("Patient", [("birthdat", "1980"), ("name", "x")], handling="lenient")
+    assert query.applied == (("name", "x"),)
+
+
+def test_a_bad_value_is_refused_even_when_lenient() -> None:
+    assert isinstance(refusal("Patient", ("birthdate", "yesterday"), handling="lenient"), Invalid)
+
+
+def test_every_wrong_parameter_is_told_at_once() -> None:
+    assert len(refusal("Patient", ("x", "1"), ("birthdate", "1"), ("_count", "-1")).issues) == 3
+
+
+def test_a_refusal_never_shows_a_value() -> None:
+    told = refusal(
+        "Patient", ("birthdate", "秘密值"), ("秘密值", "x"), ("subject:秘密值.name", "x"), ("identifier", "a|秘密值|c")
+    )
+    assert "秘密值" not in str(told.issues)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("_count", "2147483648"),
+        ("_count", "-1"),
+        ("_count", "ten"),
+        ("_count", "１０"),
+        ("_sort", "nothing"),
+        ("_sort", "name;drop table"),
+        ("_total", "maybe"),
+        ("_include", "Task"),
+        ("_include", "Task:status"),
+        ("_include", "Nothing:x"),
+        ("_revinclude", "Observation:encounter"),
+        ("_elements", "id"),
+        ("_has:Observation:patient:code", "x"),
+        ("name:above", "x"),
+        ("name:", "x"),
+        ("birthdate", "1980-13"),
+        ("birthdate", "xx1980"),
+        ("birthdate", "1980-02-30"),
+        ("birthdate", "0000"),
+        ("identifier", "a|b|c"),
+        ("identifier", "|"),
+        ("general-practitioner", "a b"),
+        ("general-practitioner:Observation", "1"),
+        ("general-practitioner:Organization", "Practitioner/1"),
+        ("general-practitioner.nothing", "1"),
+        ("general-practitioner.organization.name", "x"),
+        ("name.x", "y"),
+        ("name", "x" * 10_000),
+        ("name", ",".join("x" * 600)),
+        ("name", ","),
+        ("name", "a\0b"),
+    ],
+)
+def test_nonsense_is_refused(name: str, text: str) -> None:
+    refusal("Patient", (name, text))
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "NaN", "1_000", "", "ge", "9" * 100, "5|mg"])
+def test_a_bad_number_is_refused(text: str) -> None:
+    if text:
+        refusal("Observation", ("value-quantity", text))
+    else:
+        assert parse("Observation", [("value-quantity", text)]).clauses == ()
+
+
+def test_too_many_parameters_are_refused() -> None:
+    refusal("Patient", *[("name", "x")] * 1000)
