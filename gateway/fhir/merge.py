@@ -94,14 +94,17 @@ def _lay_object(before: Document, value: Document, type_name: str) -> Document:
 
 
 def _lay_concept(before: Document, value: Document) -> Document:
-    said = {(item.get("system", ""), item.get("code", "")) for item in value.get("coding", ())}
-    known = {(item.get("system", ""), item.get("code", "")) for item in before.get("coding", ())}
-    if not said & known:
+    known: dict[Key, list[Document]] = {}
+    for item in before.get("coding", ()):
+        known.setdefault(_coding_key(item), []).append(item)
+    if not any(_coding_key(item) in known for item in value.get("coding", ())):
         return value
-    systems = {system for system, _ in said}
+    spoken = []
+    for item in value["coding"]:
+        same = known.get(_coding_key(item))
+        spoken.append(same.pop(0) | item if same else item)
+    systems = {item.get("system", "") for item in spoken}
     kept = [item for item in before["coding"] if item.get("system", "") not in systems]
-    same = {(item.get("system", ""), item.get("code", "")): item for item in before["coding"]}
-    spoken = [same.get((item.get("system", ""), item.get("code", "")), {}) | item for item in value["coding"]]
     return before | value | {"coding": [*spoken, *kept]}
 
 
@@ -109,19 +112,20 @@ def _lay_list(before: list[Any], value: list[Any], name: str) -> list[Any]:
     key_of = _KEYS.get(name)
     if key_of is None or not all(isinstance(item, dict) for item in (*before, *value)):
         return value
-    said: dict[Key, list[Document]] = {}
+    # Each known item gives its place to the next one said under its key; said items left over follow in their order.
+    waiting: dict[Key, list[Document]] = {}
     for item in value:
-        said.setdefault(key_of(item), []).append(item)
+        waiting.setdefault(key_of(item), []).append(item)
     merged: list[Any] = []
     for item in before:
-        key = key_of(item)
-        if key not in said:
+        said = waiting.get(key_of(item))
+        if said is None:
             merged.append(item)
-        elif said[key]:
-            first, *rest = said[key]
-            merged += [item | first if name in _JOINED else first, *rest]
-            said[key] = []
-    return merged + [item for items in said.values() for item in items]
+        elif said:
+            following = said.pop(0)
+            merged.append(item | following if name in _JOINED else following)
+    unplaced = {id(item) for items in waiting.values() for item in items}
+    return merged + [item for item in value if id(item) in unplaced]
 
 
 def _fill(existing: Document, incoming: Document, kind: Structure | None, top: bool = False) -> Document:
@@ -212,6 +216,10 @@ def _name_key(item: Document) -> Key:
     return (item.get("use", ""), next(codes, ""))
 
 
+def _coding_key(item: Document) -> Key:
+    return (item.get("system", ""), item.get("code", ""))
+
+
 def _link_key(item: Document) -> Key:
     return (item.get("type", ""), item.get("other", {}).get("reference", ""))
 
@@ -229,7 +237,7 @@ _KEYS: dict[str, Callable[[Document], Key]] = {
     "modifierExtension": lambda item: (item.get("url", ""),),
     "link": _link_key,
     "contained": lambda item: (item.get("id", ""),),
-    "tag": lambda item: (item.get("system", ""), item.get("code", "")),
-    "security": lambda item: (item.get("system", ""), item.get("code", "")),
+    "tag": _coding_key,
+    "security": _coding_key,
 }
 _JOINED = frozenset({"identifier", "telecom"})

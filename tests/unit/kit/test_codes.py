@@ -100,7 +100,7 @@ def test_a_sent_code_means_the_standard_one(name: str, sent: str, standard: str)
         ("discharge-disposition", "other-hcf", "2"),
         ("patient-class", "AMB", "O"),
         ("referral-priority", "urgent", "A"),
-        ("referral-status", "arrived", "A"),
+        ("referral-status", "scheduled", "A"),
         ("referral-status", "rejected", "R"),
     ],
 )
