@@ -102,9 +102,18 @@ def _united(instances: list[Instance]) -> tuple[list[Instance], dict[str, str]]:
         first = kept.setdefault(key, item)
         if first is not item:
             renamed[item.full_url] = first.full_url
-            first.document = {**item.document, **first.document}
+            first.document = _filled(first.document, item.document)
             first.paths.update(item.paths)
     return list(kept.values()), renamed
+
+
+def _filled(first: Document, other: Document) -> Document:
+    """What first leaves open, as other says it: a diagnosis at admission by code, at discharge by code and name."""
+    filled = {**other, **first}
+    for key, value in first.items():
+        if isinstance(value, dict) and isinstance(other.get(key), dict):
+            filled[key] = _filled(value, other[key])
+    return filled
 
 
 def _pruned(value: Any, urls: set[str], renamed: dict[str, str]) -> Any:
