@@ -14,6 +14,7 @@ _SEQUENCE = (
     r"(?:[FSTREPHN]|X(?:[0-9A-Fa-f]{2})+|\.br|\.ce|\.sp\+?\d*|\.(?:in|ti|sk|fi|nf)[+-]?\d*"
     r"|Z%s*|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4,6})"
 )
+USUAL = "^~\\&"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -28,13 +29,19 @@ class Separators:
 
     def __init__(self, field: str, characters: str) -> None:
         self.field = field
-        padded = (characters or "^~\\&")[:5]
+        padded = (characters or USUAL)[:5]
         self.component, self.repetition, self.escape, self.sub, self.truncation = (padded[i : i + 1] for i in range(5))
         self.splits = self.component + self.repetition + self.sub
         self._special: dict[str, str] = {}
         if self.escape:
             pairs = ((self.escape, "E"), (field, "F"), (self.component, "S"), (self.sub, "T"), (self.repetition, "R"))
             self._special = {character: name for character, name in reversed(pairs) if character}
+
+    @property
+    def usable(self) -> bool:
+        """Whether we can write with them: the four are there, all differ, and none is a letter, a digit or a control."""
+        used = self.field + self.component + self.repetition + self.escape + self.sub
+        return len(set(used)) == 5 and all(mark.isprintable() and not mark.isalnum() for mark in used)
 
     def escaped(self, text: str) -> str:
         """A value made safe to stand in a field: `unescaped` gives it back. Line feeds become \\.br\\, other control

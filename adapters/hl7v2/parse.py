@@ -97,7 +97,7 @@ class Segment:
         """Whether any field says something: AL1||| does not."""
         if self.name in _HEADERS:
             return True
-        return _holds(self.raw[3:].replace(self.separators.field, ""), self.separators.splits)
+        return _holds(self.raw[3:], self.separators.field + self.separators.splits)
 
 
 class Node(Struct, eq=False, gc=False):
@@ -122,7 +122,7 @@ class Node(Struct, eq=False, gc=False):
         """The canonical path: see adapters.hl7v2.path."""
         if self.segment is None:
             return ""
-        return written(self.segment.label, *self._numbers)
+        return written(self.segment.label, self.field, self.repetition, self.component, self.sub)
 
     @property
     def raw(self) -> str:
@@ -570,9 +570,12 @@ def _with_part(raw: str, separator: str, number: int, part: str) -> str:
 
 
 def _holds(raw: str, splits: str) -> bool:
-    if '""' in raw:
-        raw = raw.replace('""', "")
-    return bool(raw.strip(splits))
+    """Whether some part says something; nulls do not."""
+    if '""' not in raw:
+        return bool(raw.strip(splits))
+    for separator in splits[1:]:
+        raw = raw.replace(separator, splits[0])
+    return any(part and part != '""' for part in (raw.split(splits[0]) if splits else (raw,)))
 
 
 def _deeper(tree: Tree, node: Node, at: Path) -> Node | None:

@@ -12,6 +12,7 @@ from datetime import datetime
 from adapters.hl7v2 import charset
 from adapters.hl7v2.encode import at_least, encode, new, stamp
 from adapters.hl7v2.envelope import first, split
+from adapters.hl7v2.escape import USUAL
 from adapters.hl7v2.parse import Tree, parse
 from adapters.hl7v2.path import Path, compiled
 from adapters.kit.contract import Reply, Source
@@ -70,8 +71,10 @@ def acknowledgement(
             return b""
     tree = _header(data, received, source, code, at)
     tree.put("MSA-1", code)
-    if received is not None:
+    if received is not None and received.separators.usable:
         _copy(received, 10, tree, "MSA", 2)
+    elif received is not None:
+        _say(tree, "MSA-2", first(received, "MSH-10"))
     version = first(tree, "MSH-12")
     if issues:
         _say(tree, "MSA-3", issues[0].en)
@@ -140,10 +143,10 @@ def _wanted(received: Tree, code: str) -> str:
 
 def _header(data: bytes, received: Tree | None, source: Source, code: str, at: datetime | None) -> Tree:
     control_id = hashlib.sha256(code.encode() + data).hexdigest()[:20].upper()
-    if received is None:
+    if received is None or not received.separators.usable:
         return new("ACK", source, control_id, at)
     separators = received.separators
-    header = f"MSH{separators.field}{received.segments[0].fields[2] or '^~' + chr(92) + '&'}"
+    header = f"MSH{separators.field}{received.segments[0].fields[2] or USUAL}"
     tree = Tree(b"", "", [(header, received.end)], received.end, charset.Decoded("", received.encoding, True))
     version = received.version or str(source.options.get("version", "2.5.1"))
     for theirs, ours in ((3, 5), (4, 6), (5, 3), (6, 4), (11, 11), (12, 12), (18, 18)):
@@ -169,9 +172,6 @@ def _copy(received: Tree, field: int, tree: Tree, name: str, to: int) -> None:
 
 def _say(tree: Tree, path: str, text: str) -> None:
     """A sentence for people, left out when their character set cannot write it: the code stands beside it."""
-    separators = tree.separators
-    if not separators.escape:
-        text = "".join(" " if character in separators.splits + separators.field else character for character in text)
     try:
         charset.encoded(text, tree.encoding)
     except UnicodeEncodeError:

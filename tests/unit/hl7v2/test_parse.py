@@ -80,6 +80,10 @@ def test_null_asks_for_absence_and_holds_nothing() -> None:
     ]
 
 
+def test_four_quotes_are_a_value() -> None:
+    assert texts(tree('NTE|1||""""'), "NTE-3") == ['""""']
+
+
 def test_segments_without_a_value_are_not_given() -> None:
     assert tree("AL1|||").select("AL1") == []
     assert len(tree("AL1|1||").select("AL1")) == 1

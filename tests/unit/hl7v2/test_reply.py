@@ -90,7 +90,9 @@ def test_texts_that_the_sender_cannot_read_are_left_out() -> None:
     assert "|The name is missing\r" in reply
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00\xff", b"hello", b"MSH|", b"MSH|^~\\&|\xff\xfe", "患者".encode("gbk")])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00\xff", b"hello", b"MSH|", b"MSH|^~\\&|\xff\xfe", b"MSH+\x01", b"MSH|^~|H", "患者".encode("gbk")]
+)
 def test_any_bytes_are_refused_with_an_answer(data: bytes) -> None:
     reply = parse(refuse(data, SOURCE, ISSUES, "AR"), SOURCE)
     assert [node.text for node in reply.select("MSA-1")] == ["AR"]
