@@ -276,8 +276,9 @@ def check_contained(value: dict[str, Any], place: Place, findings: Findings, sin
 
     source  FHIR R4 references.html#contained, domainresource.html
     """
-    contained = [each for each in value.get("contained", ()) if type(each) is dict] if "contained" in value else []
-    ids = {each.get("id") for each in contained}
+    listed = value.get("contained")
+    contained = [each for each in listed if type(each) is dict] if type(listed) is list else []
+    ids = {each["id"] for each in contained if type(each.get("id")) is str}
     for local, where in findings.local[since:]:
         if local not in ids:
             findings.add(
@@ -296,7 +297,7 @@ def check_contained(value: dict[str, Any], place: Place, findings: Findings, sin
             findings.add(
                 "invariant", "内含资源不得再内含资源（dom-2）", "a contained resource contains none (dom-2)", where
             )
-        if each.get("id") not in mentioned and "" not in _fragments(each):
+        if str(each.get("id")) not in mentioned and "" not in _fragments(each):
             findings.add(
                 "invariant",
                 "内含资源没有被引用，请删除或引用它（dom-3）",
