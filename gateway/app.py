@@ -23,10 +23,11 @@ from starlette.responses import JSONResponse, RedirectResponse
 from adapters.kit import sources
 from adapters.kit.contract import Adapter, Source
 from adapters.kit.organizations import MAP as ORGANIZATIONS
+from adapters.kit.translation import Translation
 from gateway import seed
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
-from gateway.exchange import Exchange, instant
+from gateway.exchange import EPOCH, Exchange, instant
 from gateway.fhir.errors import Unavailable
 from gateway.fhir.principal import GATEWAY
 from gateway.identity.identify import identify
@@ -96,7 +97,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     exchange = exchange or open_exchange(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.database_url, restrict)
-    referral, plans = Referral(settings.base, settings.zone), Plans(settings.base, settings.zone)
+    referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
     door = Door(
         store,
         rules=(referral.task_rule, referral.request_rule, plans.task_rule),
@@ -121,7 +122,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     worker = Worker(
         store,
         door,
-        functools.partial(translate, exchange, _plan_options(settings)),
+        functools.partial(translate, exchange, settings),
         hooks=(_identify, _overlay),
         limits=InboxLimits(
             workers=settings.workers,
@@ -168,7 +169,7 @@ def application(gateway: Gateway, *, workers: bool = True, listeners: bool = Tru
     app.add_route("/", lambda _request: RedirectResponse("/fhir/metadata"), methods=["GET"])
     app.add_route("/health", functools.partial(_health, gateway), methods=["GET"])
     app.router.routes.extend(inbox_http.routes(gateway.inbox))
-    mount(app, FhirApplication(gateway.door, public_url=gateway.settings.public_url))
+    mount(app, FhirApplication(gateway.door, public_url=gateway.door.base_url))
     return app
 
 
@@ -220,15 +221,23 @@ async def _listen(gateway: Gateway, threads: ThreadPoolExecutor) -> list[Any]:
     return opened
 
 
-def translate(exchange: Exchange, options: Options, message: Message) -> Conversion:
-    """A message to its Bundle, with what a discharge plan asks for; without a database."""
+def complete(
+    exchange: Exchange, settings: Settings, body: bytes, source: Source, control_id: str = "", received_at: str = ""
+) -> Translation:
+    """A message to its Bundle, with what a discharge plan asks for: dated Tasks, care team, the request to take it up."""
+    made = exchange.translate(body, source, control_id, received_at)
+    completed = discharge.complete(made.bundle, made.occurred_at or received_at or EPOCH, _plan_options(settings))
+    made.bundle = completed.bundle
+    made.issues = [*made.issues, *completed.issues]
+    return made
+
+
+def translate(exchange: Exchange, settings: Settings, message: Message) -> Conversion:
+    """What the inbox asks of a received message."""
     source = exchange.source(message.source)
-    received_at = instant(message.received_at)
-    made = exchange.translate(message.body, source, message.control_id, received_at)
-    completed = discharge.complete(made.bundle, made.occurred_at or received_at, options)
+    made = complete(exchange, settings, message.body, source, message.control_id, instant(message.received_at))
     ledger = msgspec.json.encode([entry.as_json() for entry in made.ledger])
-    bundle = completed.bundle if completed.bundle.get("entry") else None
-    return Conversion(bundle, (*made.issues, *completed.issues), ledger, made.table, made.removals)
+    return Conversion(made.bundle if made.bundle.get("entry") else None, made.issues, ledger, made.table, made.removals)
 
 
 def encode(exchange: Exchange, store: Store, job: Job, focus: Document, target: Any) -> bytes:

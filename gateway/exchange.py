@@ -20,7 +20,7 @@ from adapters.kit.codes import Codes
 from adapters.kit.contract import Adapter, Source, Tree
 from adapters.kit.table import Tables
 from adapters.kit.translation import Document, Received, Translation
-from gateway.fhir.errors import Issue, NotFound, Unsupported
+from gateway.fhir.errors import GatewayError, Issue, NotFound, Unsupported
 
 
 @cache
@@ -74,6 +74,45 @@ class Exchange:
                 at=source.name,
             )
         return found
+
+    def guess(self, data: bytes, format: str = "", name: str = "") -> Source:
+        """A source to read a file as when none is named: the base tables of a format, found by the content.
+
+        raises   Unsupported when no format reads it
+        """
+        if format and format not in self.adapters:
+            self.adapter(Source(name=format, organisation="", format=format))
+        for candidate in [format] if format else sorted(self.adapters, key=lambda found: found == "tabular"):
+            source = Source(name=name or candidate, organisation="local", format=candidate)
+            try:
+                parts = self.adapters[candidate].split(data, source)
+                tree = self.adapters[candidate].parse(parts[0], source) if parts else None
+            except GatewayError:
+                if format:
+                    raise
+                continue
+            if tree is not None and (format or self.tables(source)[0].message(tree.kind) is not None):
+                return source
+        raise Unsupported(
+            zh="看不出这个文件的格式；请用 --format 或 --source 指明",
+            en="the format of this file cannot be told; name it with --format or --source",
+            at=name,
+        )
+
+    def receiver(self, kind: str, format: str = "") -> Source:
+        """A receiver for a kind of message when none is named: the format whose tables know the kind.
+
+        raises   Unsupported when none does
+        """
+        for candidate in [format] if format else sorted(self.adapters):
+            source = Source(name=candidate, organisation="local", format=candidate)
+            if self.tables(source)[0].message(kind) is not None:
+                return source
+        raise Unsupported(
+            zh=f"没有 {kind} 的映射表；请核对 --to，或用 --source 指明接收方",
+            en=f"no mapping table for {kind}: look at --to, or name the receiver with --source",
+            at=kind,
+        )
 
     def tables(self, source: Source) -> tuple[Tables, Codes]:
         """The tables and code maps of one source: the format's, and its site's laid over them."""
@@ -146,14 +185,15 @@ def as_json(translation: Translation) -> dict[str, Any]:
     return {
         "bundle": translation.bundle,
         "ledger": [entry.as_json() for entry in translation.ledger],
-        "issues": [
-            {
-                "severity": issue.severity,
-                "code": issue.code,
-                "zh": issue.zh,
-                "en": issue.en,
-                "at": list(issue.expression),
-            }
-            for issue in translation.issues
-        ],
+        "issues": [issue_as_json(issue) for issue in translation.issues],
+    }
+
+
+def issue_as_json(issue: Issue) -> dict[str, Any]:
+    return {
+        "severity": issue.severity,
+        "code": issue.code,
+        "zh": issue.zh,
+        "en": issue.en,
+        "at": list(issue.expression),
     }

@@ -1,0 +1,67 @@
+"""gateway encode: the way back: resources to a message of a partner's format."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def encode(
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="Bundle 的 JSON 文件；- 为标准输入 · - is standard input")
+    ],
+    to: Annotated[str, typer.Option("--to", help="消息类型，如 ADT^A08、REF^I12、ReferralRt · the kind of message")],
+    source: Annotated[str, typer.Option("--source", help="写给哪个来源 · the source that will receive it")] = "",
+    format: Annotated[
+        str, typer.Option("--format", help="没有来源时的格式 · the format, where no source is named")
+    ] = "",
+    original: Annotated[
+        Path | None,
+        typer.Option(
+            "--original", help="原始消息：没改过的逐字节写回 · the original: what nobody changed stays byte for byte"
+        ),
+    ] = None,
+    control_id: Annotated[str, typer.Option("--control-id", help="新消息的控制号 · control id of a new message")] = "1",
+    out: Annotated[Path | None, typer.Option("--out", help="写到此文件 · write to this file")] = None,
+) -> None:
+    """把 FHIR 资源写成对方的消息 · write FHIR resources as a partner's message"""
+    from gateway import app, screen
+    from gateway.fhir import document
+    from gateway.fhir.errors import Invalid
+    from gateway.settings import settings
+
+    exchange = app.open_exchange(settings())
+    found = document.read(sys.stdin.buffer.read() if bundle == "-" else Path(bundle).read_bytes())
+    found = found.get("bundle", found) if "resourceType" not in found else found
+    entries = found.get("entry", []) if found.get("resourceType") == "Bundle" else [{"resource": found}]
+    resources = [(_name(entry), entry["resource"]) for entry in entries if "resource" in entry]
+    if not resources:
+        raise Invalid(
+            "required",
+            zh="Bundle 里没有资源，无可写出。",
+            en="the Bundle holds no resource: nothing to write.",
+            at="Bundle.entry",
+        )
+    before = original.read_bytes() if original else b""
+    if source:
+        receiver = exchange.source(source)
+    elif before:
+        receiver = exchange.guess(before, format)
+    else:
+        receiver = exchange.receiver(to, format)
+    data, issues = exchange.write(resources, to, receiver, control_id, before)
+    if out is None:
+        sys.stdout.buffer.write(data)
+    else:
+        out.write_bytes(data)
+    screen.complain(issues)
+    raise typer.Exit(int(bool(issues)))
+
+
+def _name(entry: dict[str, Any]) -> str:
+    """The name by which other resources of the Bundle refer to this one."""
+    resource = entry["resource"]
+    return str(entry.get("fullUrl") or f"{resource['resourceType']}/{resource.get('id', '')}")

@@ -1,0 +1,72 @@
+"""gateway report: one month's indicators as a Bundle of MeasureReports, without patients."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    month: Annotated[str, typer.Argument(metavar="MONTH", help="月份，如 2026-11 · like 2026-11")],
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain", help="每个数是谁、谁没算、为什么（含资源号，勿外传） · who stands behind each number"
+        ),
+    ] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="写到此文件 · write to this file")] = None,
+    json: Annotated[bool, typer.Option("--json", help="说明也输出 JSON · the explanation as JSON, too")] = False,
+) -> None:
+    """月报：按 mappings/measures 的定义计数 · the month's indicators, from the measures of mappings/measures"""
+    from gateway import screen
+    from gateway.access.policy import restrict
+    from gateway.fhir import document
+    from gateway.fhir.principal import Principal
+    from gateway.interactions.door import Door
+    from gateway.measures import definition
+    from gateway.measures import report as reports
+    from gateway.measures.everything import everything
+    from gateway.settings import settings
+    from gateway.store.sql import open_store
+
+    chosen = settings()
+    period = reports.month(month, chosen.zone)
+    measures = definition.load(chosen.mappings / "measures", chosen.base)
+    store = open_store(chosen.database_url, restrict)
+    try:
+        asker = Principal("report", chosen.organisation, "regulator", "PUBHLTH")
+        search = everything(Door(store, zone=chosen.zone), asker)
+        if not explain:
+            made = reports.report(measures, period, search, chosen.report_threshold, chosen.zone, chosen.base)
+            data = document.write(made) + b"\n"
+            if out is None:
+                sys.stdout.buffer.write(data)
+            else:
+                out.write_bytes(data)
+            return
+        found = list(reports.explain(measures, period, search))
+    finally:
+        store.close()
+    if json:
+        screen.as_json(
+            [
+                one._asdict() | {"excluded": {name: {"zh": why.zh, "en": why.en} for name, why in one.excluded.items()}}
+                for one in found
+            ]
+        )
+        return
+    screen.table(
+        [("指标", "measure"), ("人群", "population"), ("计入", "counted"), ("未计入及原因", "left out, and why")],
+        [
+            (
+                one.measure,
+                one.population,
+                f"{len(one.counted)}: {', '.join(one.counted)}",
+                "\n".join(f"{name}: {screen.said(why.zh, why.en)}" for name, why in one.excluded.items()),
+            )
+            for one in found
+        ],
+    )

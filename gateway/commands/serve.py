@@ -1,0 +1,30 @@
+"""gateway serve: API, workers, folders and listeners in one process."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    workers: Annotated[
+        bool, typer.Option("--workers/--no-workers", help="是否处理消息与发送 · whether to work and send")
+    ] = True,
+    listeners: Annotated[
+        bool,
+        typer.Option(
+            "--listeners/--no-listeners", help="是否监听 MLLP 与文件夹 · whether to listen to MLLP and folders"
+        ),
+    ] = True,
+) -> None:
+    """启动网关：FHIR 接口、收消息、处理、发送 · API, listeners, workers and sending in one process"""
+    from gateway import app, screen, server
+    from gateway.settings import listening_allowed, settings
+
+    chosen = settings()
+    listening_allowed(chosen)
+    with server.building(lambda: app.build(chosen, workers=workers)) as gateway:
+        url = f"http://{chosen.host}:{chosen.port}"
+        screen.note(f"FHIR {url}/fhir · 收件 {url}/inbox/来源名", f"FHIR {url}/fhir · inbox {url}/inbox/SOURCE")
+        server.serve(app.application(gateway, workers=workers, listeners=listeners), chosen)
