@@ -94,8 +94,22 @@ def _variables(chosen: Settings) -> Iterator[Finding]:
 
 
 def _listening(chosen: Settings) -> Iterator[Finding]:
-    settings_module.listening_allowed(chosen)
+    settings_module.listening_allowed(chosen, {setting: host for setting, host, _ in _doors(chosen)[1:]})
     yield Finding("ok", f"登录 {chosen.login}，仅本机可达", f"login {chosen.login}, reached from this machine only")
+
+
+def _doors(chosen: Settings) -> list[tuple[str, str, int]]:
+    """Where `gateway serve` will listen, as (setting, host, port): HTTP, then each source's own wire."""
+    from gateway.exchange import find_adapters
+
+    doors = [("GATEWAY_PORT", chosen.host, chosen.port)]
+    for source in _sources(chosen):
+        adapter = find_adapters().get(source.format)
+        if adapter is not None and adapter.wire in source.receive:
+            wanted = source.receive[adapter.wire]
+            host, port = str(wanted.get("host", chosen.mllp_host)), int(wanted.get("port", chosen.mllp_port))
+            doors.append((f"sites/{source.tables}/source.toml receive.{adapter.wire}", host, port))
+    return doors
 
 
 def _folder(chosen: Settings) -> Iterator[Finding]:
@@ -192,18 +206,18 @@ def _database_clock(connection: Connection) -> float | None:
 
 
 def _ports(chosen: Settings) -> Iterator[Finding]:
-    for name, host, port in (("HTTP", chosen.host, chosen.port), ("MLLP", chosen.mllp_host, chosen.mllp_port)):
+    for setting, host, port in _doors(chosen):
         if _is_free(host, port):
-            yield Finding("ok", f"{name} {host}:{port} 空闲", f"{name} {host}:{port} is free")
+            yield Finding("ok", f"{host}:{port} 空闲（{setting}）", f"{host}:{port} is free ({setting})")
         elif _is_served_by_us(chosen):
-            yield Finding("ok", f"{name} {host}:{port} 网关正在运行", f"{name} {host}:{port}: the gateway is running")
+            yield Finding("ok", f"{host}:{port} 网关正在运行", f"{host}:{port}: the gateway is running")
         else:
             yield Finding(
                 "fail",
-                f"{name} {host}:{port} 不能监听，可能被别的程序占用",
-                f"{name} {host}:{port} cannot be listened on, another program may hold it",
-                f"停掉那个程序，或改 {'GATEWAY_PORT' if name == 'HTTP' else 'GATEWAY_MLLP_PORT'}",
-                f"stop that program, or change {'GATEWAY_PORT' if name == 'HTTP' else 'GATEWAY_MLLP_PORT'}",
+                f"{host}:{port} 不能监听，可能被别的程序占用",
+                f"{host}:{port} cannot be listened on, another program may hold it",
+                f"停掉那个程序，或改 {setting}",
+                f"stop that program, or change {setting}",
             )
 
 

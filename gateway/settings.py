@@ -287,24 +287,26 @@ def unknown_issues(found: Iterable[tuple[str, str]]) -> list[Issue]:
     ]
 
 
-def listening_allowed(chosen: Settings) -> None:
+def listening_allowed(chosen: Settings, further: Mapping[str, str] | None = None) -> None:
     """Without login nobody but this machine may reach the gateway.
 
+    further  addresses beside the settings' own, by the place that names them (a site's receive.mllp.host)
     raises   Invalid, one issue for each address that is not loopback
     """
     if chosen.login != "none":
         return
+    hosts = {variable("host"): chosen.host, variable("mllp_host"): chosen.mllp_host, **(further or {})}
     issues = [
         Issue(
             "security",
-            f"没有登录时只能监听本机回环地址，而 {variable(name)} 不是。请改为 127.0.0.1；要让别的机器访问，"
+            f"没有登录时只能监听本机回环地址，而 {name} 不是。请改为 127.0.0.1；要让别的机器访问，"
             "请在本机放置带登录的反向代理，转发到回环地址。",
-            f"Without login the gateway listens on loopback only, and {variable(name)} is another address. Set it to "
+            f"Without login the gateway listens on loopback only, and {name} is another address. Set it to "
             "127.0.0.1; to be reached from other machines, put a reverse proxy with login on this one.",
-            (variable(name),),
+            (name,),
         )
-        for name in ("host", "mllp_host")
-        if not is_loopback(getattr(chosen, name))
+        for name, host in hosts.items()
+        if not is_loopback(host)
     ]
     if issues:
         raise Invalid(*issues)

@@ -27,7 +27,9 @@ def ground(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("GATEWAY_MLLP_PORT", "0")
     site = tmp_path / "mappings" / "sites" / "one"
     site.mkdir(parents=True)
-    (site / "source.toml").write_text('name = "one"\norganisation = "99001"\nformat = "hl7v2"\n', encoding="utf-8")
+    (site / "source.toml").write_text(
+        'name = "one"\norganisation = "99001"\nformat = "hl7v2"\n[receive.mllp]\n', encoding="utf-8"
+    )
     monkeypatch.setenv("GATEWAY_MAPPINGS", str(tmp_path / "mappings"))
     monkeypatch.setattr(settings, "settings", settings.read)
     return tmp_path
@@ -93,6 +95,14 @@ def test_a_port_held_by_another_program_is_found(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv("GATEWAY_MLLP_PORT", str(other.getsockname()[1]))
         states = [finding.state for finding in findings("ports")]
     assert states == ["ok", "fail"]
+
+
+def test_a_site_that_listens_for_everybody_is_refused(ground: Path) -> None:
+    site = ground / "mappings" / "sites" / "one" / "source.toml"
+    site.write_text(site.read_text(encoding="utf-8") + 'host = "0.0.0.0"\n', encoding="utf-8")
+    (finding,) = findings("listening")
+    assert finding.state == "fail"
+    assert "sites/one/source.toml" in finding.en
 
 
 def test_a_wrong_row_is_named_with_file_row_and_column_once(ground: Path) -> None:

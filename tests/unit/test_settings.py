@@ -149,6 +149,13 @@ def test_another_address_is_refused_without_login(monkeypatch: pytest.MonkeyPatc
     assert "127.0.0.1" in issue.en
 
 
+def test_a_sites_own_address_is_refused_like_the_settings() -> None:
+    settings.listening_allowed(settings.read(), {"sites/his receive.mllp.host": "127.0.0.1"})
+    with pytest.raises(Invalid) as caught:
+        settings.listening_allowed(settings.read(), {"sites/his receive.mllp.host": "0.0.0.0"})
+    assert [issue.expression for issue in caught.value.issues] == [("sites/his receive.mllp.host",)]
+
+
 def test_every_setting_is_told_in_both_languages() -> None:
     for name, field in settings.Settings.model_fields.items():
         assert field.title, name
