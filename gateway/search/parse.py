@@ -44,25 +44,31 @@ SORTABLE = frozenset({"token", "reference", "date", "string", "uri", "number", "
 
 
 def parse(
-    resource_type: str, pairs: Sequence[tuple[str, str]], zone: str = "+08:00", handling: Handling = "strict"
+    resource_type: str,
+    pairs: Sequence[tuple[str, str]],
+    zone: str = "+08:00",
+    handling: Handling = "strict",
+    base_url: str = "",
 ) -> Query:
     """Read the (name, text) pairs of a search URL or form, already unescaped.
 
     zone      what a date without a zone means
     handling  lenient leaves out unknown parameters, modifiers and result parameters; bad values are refused either way
+    base_url  of this server: an absolute reference below it is asked for as Type/id
     returns   Query; applied holds what was understood, in order, for the self link. The page token travels as _after
     raises    Unsupported or Invalid, HTTP 400, with an issue for each parameter that is wrong
     source    FHIR R4 search.html
     """
-    return _Reader(resource_type, zone, handling).read(pairs)
+    return _Reader(resource_type, zone, handling, base_url).read(pairs)
 
 
 class _Reader:
     """One search under reading."""
 
-    def __init__(self, resource_type: str, zone: str, handling: Handling) -> None:
+    def __init__(self, resource_type: str, zone: str, handling: Handling, base_url: str) -> None:
         self.resource_type = resource_type
         self.zone = zone
+        self.own = base_url.rstrip("/") + "/" if base_url else ""
         self.is_lenient = handling == "lenient"
         self.clauses: list[Clause] = []
         self.sort: list[Sort] = []
@@ -187,6 +193,8 @@ class _Reader:
             raise _too_much(whole, f"值超过 {VALUE_LIMIT} 个", f"more than {VALUE_LIMIT} values")
         found = []
         for part in parts:
+            if kind == "reference" and self.own:
+                part = part.removeprefix(self.own)
             value = read_value(kind, part, self.zone, target)
             if value is None:
                 raise _bad(whole, *_FORMS[kind])

@@ -65,6 +65,12 @@ def test_a_reference_is_read(name: str, text: str, system: str, code: str) -> No
     assert (found.kind, found.values[0].system, found.values[0].code) == ("reference", system, code)
 
 
+def test_an_absolute_reference_to_this_server_is_asked_for_as_type_and_id() -> None:
+    pairs = [("subject", "http://a.example/fhir/Patient/1")]
+    value = parse("Observation", pairs, base_url="http://a.example/fhir").clauses[0].values[0]
+    assert (value.system, value.code) == ("Patient", "1")
+
+
 def test_a_reference_by_identifier_becomes_a_token() -> None:
     found = clause("Observation", "subject:identifier", "urn:x|1")
     assert (found.parameter, found.kind, found.values[0].system) == ("subject:identifier", "token", "urn:x")
