@@ -3,12 +3,14 @@
 from adapters.cda.encode import encode
 from adapters.cda.parse import envelope, parse
 from adapters.kit.contract import Adapter
+from adapters.kit.xmlpath import compile_path
 
 adapter = Adapter(
     name="cda",
     parse=parse,
     envelope=envelope,
     encode=encode,
+    check_path=compile_path,
     media_type="application/xml",
     abilities=frozenset({"reads", "writes"}),
 )

@@ -64,28 +64,28 @@ class RowTree:
         return self.found[self.columns.index(column)].text if column in self.columns else ""
 
     def select(self, path: str, node: Node | None = None) -> list[Node]:
-        column = _column(path)
-        if column == ".":
+        name = column(path)
+        if name == ".":
             return [self.root if node is None else node]
-        found = CellNode(column, self)
+        found = CellNode(name, self)
         return [found] if found.text else []
 
     def leaves(self) -> Iterator[Node]:
         return (node for node in (CellNode(column, self) for column in self.columns) if node.text)
 
     def put(self, path: str, text: str, node: Node | None = None, index: int = 1) -> Node:
-        column = _column(path)
+        name = column(path)
         if index != 1:
-            raise ValueError(f"column {column!r} has one value, there is no repetition {index}")
-        if column not in self.columns:
-            self.columns.append(column)
+            raise ValueError(f"column {name!r} has one value, there is no repetition {index}")
+        if name not in self.columns:
+            self.columns.append(name)
             self.found.append(Cell("", ""))
             self.data, self.head = b"", ""
-        position = self.columns.index(column)
+        position = self.columns.index(name)
         if text and self.found[position].text != text:
             self.found[position] = Cell(quote(text, self.delimiter), text)
             self.data = b""
-        return CellNode(column, self)
+        return CellNode(name, self)
 
     def nulled(self, path: str, node: Node | None = None) -> bool:
         """False: an empty cell says nothing, and no text says "delete this"."""
@@ -111,8 +111,9 @@ class RowTree:
         return self.mark + (head + row).encode(self.codec)
 
 
-def _column(path: str) -> str:
-    column = path.strip().removeprefix("/")
-    if not column:
-        raise ValueError("a path of a table is a column's name, it is not empty")
-    return column
+def column(path: str) -> str:
+    """The column that a path names. Raises ValueError for an empty one."""
+    name = path.strip().removeprefix("/")
+    if not name:
+        raise ValueError("a path is a column's name, it is not empty")
+    return name

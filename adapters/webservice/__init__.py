@@ -1,6 +1,7 @@
 """Vendor XML over HTTP or SOAP: the Request/Response shape of 东华 (DHC) and its like."""
 
 from adapters.kit.contract import Adapter
+from adapters.kit.xmlpath import compile_path
 from adapters.webservice.encode import encode, new
 from adapters.webservice.parse import envelope, parse
 from adapters.webservice.reply import accept, refuse, understand
@@ -10,6 +11,7 @@ adapter = Adapter(
     parse=parse,
     envelope=envelope,
     encode=encode,
+    check_path=compile_path,
     new=new,
     accept=accept,
     refuse=refuse,

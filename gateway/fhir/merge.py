@@ -2,7 +2,8 @@
 
 What the incoming document holds replaces what stood there; what it does not mention stays. Lists whose items have a name of
 their own are merged item by item: identifier by system and value, name by use and representation, telecom by system and
-value, coding by system, extension by url, link by type and other, contained by id; any other list is replaced whole.
+value, coding by system, extension by url, link by type and other, contained by id, a plan's activities by the document
+that said them; any other list is replaced whole.
 Backbone elements, Period and Meta are merged inside; every other data type is one statement and replaced whole, but for a
 CodeableConcept that shares a coding with the one before: it keeps the codings of other systems.
 
@@ -23,6 +24,7 @@ Key = tuple[str, ...]
 
 EVENT_TIME = extension("event-time")
 _REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
+_ACTIVITY_ORIGIN = extension("activity-origin")
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 _MERGED_INSIDE = frozenset({"Period", "Meta"})
 
@@ -224,6 +226,12 @@ def _link_key(item: Document) -> Key:
     return (item.get("type", ""), item.get("other", {}).get("reference", ""))
 
 
+def _origin_key(item: Document) -> Key:
+    """Activities of one plan that several documents write: each kind of document replaces what it said itself."""
+    codes = (found.get("valueCode", "") for found in item.get("extension", ()) if found.get("url") == _ACTIVITY_ORIGIN)
+    return (next(codes, ""),)
+
+
 def _system_and_value(item: Document) -> Key:
     return (item.get("system", ""), item.get("value", ""))
 
@@ -236,6 +244,7 @@ _KEYS: dict[str, Callable[[Document], Key]] = {
     "extension": lambda item: (item.get("url", ""),),
     "modifierExtension": lambda item: (item.get("url", ""),),
     "link": _link_key,
+    "activity": _origin_key,
     "contained": lambda item: (item.get("id", ""),),
     "tag": _coding_key,
     "security": _coding_key,
