@@ -1,6 +1,7 @@
 """Every Patient of an incoming Bundle becomes the Patient of that person, before the Bundle goes through the door.
 
-A Bundle says of a merge (ADT^A40): a Patient whose link replaces another Patient of the same Bundle.
+A Bundle tells of a merge (ADT^A40) by a link, replaces or replaced-by, between two of its Patients; of the obsolete one
+only its identifiers are heard.
 Entries of Patients that were known carry the whole document and ifMatch: nothing needs to be laid over them any more.
 """
 
@@ -13,7 +14,7 @@ from gateway.fhir import canonical, document, reference
 from gateway.fhir.bundle import transaction_entry
 from gateway.fhir.merge import is_stale, merge
 from gateway.identity import review
-from gateway.identity.merge import merge_patients, united
+from gateway.identity.merge import merge_patients, retired, united
 from gateway.identity.resolve import Resolution, names_to_lock, resolve
 from gateway.store.contract import Transaction
 
@@ -60,10 +61,10 @@ def apply(
 
     References by fullUrl stay, the door puts ids in their place; those of entries that fell together are rewritten here.
     """
-    people = _People(resolutions, removals)
-    for entry in bundle["entry"]:
-        if entry.get("fullUrl") in resolutions:
-            people.take(entry["fullUrl"], entry["resource"])
+    patients = {entry["fullUrl"]: entry["resource"] for entry in bundle["entry"] if entry.get("fullUrl") in resolutions}
+    people = _People(resolutions, removals, _merges(patients))
+    for full_url, patient in patients.items():
+        people.take(full_url, patient)
     people.settle_merges()
     entries = []
     for entry in bundle["entry"]:
@@ -72,7 +73,7 @@ def apply(
             if full_url in people.documents:
                 entries.append(people.entry(full_url))
             continue
-        if people.renamed:
+        if people.renamed and "resource" in entry:
             entry = document.read(document.write(entry))
             reference.rewrite(entry["resource"], people.renamed.get)
         entries.append(entry)
@@ -88,6 +89,20 @@ def apply(
     return bundle | {"entry": entries}
 
 
+def _merges(patients: Mapping[str, Document]) -> list[tuple[str, str]]:
+    """(survivor, obsolete) by fullUrl: what links between Patients of one Bundle say, from either side."""
+    found: dict[tuple[str, str], None] = {}
+    for full_url, patient in patients.items():
+        for link in patient.get("link", ()):
+            other = link.get("other", {}).get("reference", "")
+            if other in patients and other != full_url:
+                if link.get("type") == "replaces":
+                    found[(full_url, other)] = None
+                elif link.get("type") == "replaced-by":
+                    found[(other, full_url)] = None
+    return list(found)
+
+
 class _People:
     """The Patients of one Bundle as they will be written.
 
@@ -96,42 +111,55 @@ class _People:
     merged     (survivor, obsolete) ids of records that existed apart
     """
 
-    def __init__(self, resolutions: Mapping[str, Resolution], removals: Mapping[str, Iterable[str]]) -> None:
+    def __init__(
+        self,
+        resolutions: Mapping[str, Resolution],
+        removals: Mapping[str, Iterable[str]],
+        merges: list[tuple[str, str]],
+    ) -> None:
         self.resolutions, self.removals = resolutions, removals
         self.documents: dict[str, Document] = {}
         self.renamed: dict[str, str] = {}
         self.merged: list[tuple[str, str]] = []
-        self._replaces: list[tuple[str, str]] = []
+        self._merges = merges
+        self._obsolete = {obsolete for _, obsolete in merges}
         self._by_id: dict[str, str] = {}
+        self._incoming: dict[str, Document] = {}
 
     def take(self, full_url: str, patient: Document) -> None:
         """One incoming Patient: laid over what is known of it, or over an earlier entry of the same person."""
         resolution = self.resolutions[full_url]
-        links = patient.get("link", [])
-        replaced = [link["other"]["reference"] for link in links if self._is_merge(link)]
-        self._replaces += [(full_url, other) for other in replaced]
-        kept = [link for link in links if not self._is_merge(link)]
-        said = {name: value for name, value in patient.items() if name != "link"} | ({"link": kept} if kept else {})
+        self._incoming[full_url] = patient
+        said = self._said(full_url, patient)
         first = self._by_id.setdefault(resolution.id, full_url)
         if first != full_url:
             self.renamed[full_url] = first
             self.documents[first] = merge(self.documents[first], said)
-            return
-        standing = document.read(resolution.existing.content) if resolution.existing else None
-        if standing is None:
-            self.documents[full_url] = {"resourceType": "Patient", "id": resolution.id} | {
-                name: value for name, value in said.items() if name not in ("resourceType", "id")
-            }
+        elif resolution.existing is None or resolution.existing.deleted:
+            self.documents[full_url] = {"resourceType": "Patient", "id": resolution.id} | said
         else:
+            standing = document.read(resolution.existing.content)
             stale = is_stale(standing, said)
             self.documents[full_url] = merge(standing, said, stale, self.removals.get(full_url, ()))
 
+    def _said(self, full_url: str, patient: Document) -> Document:
+        """What counts of an incoming Patient: of an obsolete one its numbers; links inside the Bundle are carried out."""
+        if full_url in self._obsolete:
+            return {"identifier": patient["identifier"]} if patient.get("identifier") else {}
+        links = [
+            link for link in patient.get("link", ()) if link.get("other", {}).get("reference") not in self.resolutions
+        ]
+        said = {name: value for name, value in patient.items() if name not in ("resourceType", "id", "link")}
+        return said | ({"link": links} if links else {})
+
     def settle_merges(self) -> None:
-        """Carry out what links of type replaces say."""
-        for survivor_url, obsolete_url in self._replaces:
-            survivor_url = self.renamed.get(survivor_url, survivor_url)
-            obsolete_url = self.renamed.get(obsolete_url, obsolete_url)
+        """Carry out what links between Patients of the Bundle say."""
+        for said_url, ended_url in self._merges:
+            survivor_url, obsolete_url = (self.renamed.get(url, url) for url in (said_url, ended_url))
             if survivor_url == obsolete_url:
+                numbers = retired(*(self._incoming[url].get("identifier", ()) for url in (ended_url, said_url)))
+                if numbers:
+                    self.documents[survivor_url] = merge(self.documents[survivor_url], {"identifier": numbers})
                 continue
             survivor, obsolete = self.resolutions[survivor_url], self.resolutions[obsolete_url]
             if survivor.existing is not None and obsolete.existing is not None:
@@ -146,15 +174,8 @@ class _People:
         known_url = obsolete_url if self.resolutions[obsolete_url].existing is not None else survivor_url
         gone_url = survivor_url if known_url == obsolete_url else obsolete_url
         said, old = self.documents[survivor_url], self.documents[obsolete_url]
-        systems = {identifier.get("system") for identifier in said.get("identifier", ())}
-        current = {(item.get("system"), item.get("value")) for item in said.get("identifier", ())}
-        numbers = [
-            item | {"use": "old"}
-            if item.get("system") in systems and (item.get("system"), item.get("value")) not in current
-            else item
-            for item in old.get("identifier", ())
-        ]
         laid = merge(self.documents[known_url], {name: value for name, value in said.items() if name != "id"})
+        numbers = retired(old.get("identifier", ()), said.get("identifier", ()))
         self.documents[known_url] = merge(laid, {"identifier": numbers}) if numbers else laid
         del self.documents[gone_url]
         self.renamed[gone_url] = known_url
@@ -164,11 +185,8 @@ class _People:
 
     def entry(self, full_url: str) -> Document:
         existing = self.resolutions[full_url].existing
-        tag = f'W/"{existing.version}"' if existing else ""
+        tag = f'W/"{existing.version}"' if existing and not existing.deleted else ""
         return transaction_entry(self.documents[full_url], full_url, "PUT", if_match=tag)
-
-    def _is_merge(self, link: Document) -> bool:
-        return link.get("type") == "replaces" and link.get("other", {}).get("reference") in self.resolutions
 
 
 def _pinned(entry: Document) -> bool:

@@ -11,6 +11,7 @@ source   FHIR R4 patient.html#links
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.fhir import canonical, document
@@ -54,18 +55,23 @@ def merge_patients(
 
 def united(survivor: Document, obsolete: Document) -> tuple[Document, Document]:
     """Both records after the merge, pure."""
-    systems = {identifier.get("system") for identifier in survivor.get("identifier", ())}
-    known = {(identifier.get("system"), identifier.get("value")) for identifier in survivor.get("identifier", ())}
-    moved = [
-        identifier | ({"use": "old"} if identifier.get("system") in systems else {})
-        for identifier in obsolete.get("identifier", ())
-        if (identifier.get("system"), identifier.get("value")) not in known
-    ]
-    identifiers = [*survivor.get("identifier", ()), *moved]
+    kept = survivor.get("identifier", [])
+    identifiers = kept + [found for found in retired(obsolete.get("identifier", ()), kept) if found not in kept]
     merged = survivor | ({"identifier": identifiers} if identifiers else {})
     merged = merged | {"link": _linked(survivor, obsolete["id"], "replaces")}
     replaced = {name: value for name, value in obsolete.items() if name not in ("identifier", "active", "link")}
     return merged, replaced | {"active": False, "link": _linked(obsolete, survivor["id"], "replaced-by")}
+
+
+def retired(identifiers: Iterable[Document], current: Iterable[Document]) -> list[Document]:
+    """Identifiers as they stand beside the current ones: old where a current one has their system; equal ones as current."""
+    known = {(found.get("system"), found.get("value")): found for found in current}
+    systems = {system for system, _ in known}
+    return [
+        known.get((found.get("system"), found.get("value")))
+        or (found | {"use": "old"} if found.get("system") in systems else found)
+        for found in identifiers
+    ]
 
 
 def _linked(patient: Document, other: str, kind: str) -> list[Document]:

@@ -198,14 +198,16 @@ def test_two_entries_that_are_one_person_become_one_and_references_follow(allian
 
 def merge_message(survivor: str, obsolete: str) -> list[dict[str, Any]]:
     """What ADT^A40 becomes: PID says the survivor, MRG-1 the number that ends."""
-    url = f"urn:uuid:{uuid.uuid4()}"
-    link = [{"other": {"reference": url}, "type": "replaces"}]
-    gone = {
-        "resourceType": "Patient",
-        "_url": url,
-        "identifier": [{"system": sid(HOSPITAL, "patient"), "value": obsolete}],
-    }
-    return [patient(HOSPITAL, survivor, link=link), gone]
+    urls = [f"urn:uuid:{uuid.uuid4()}" for _ in range(2)]
+    links = [[{"other": {"reference": url}, "type": kind}] for url, kind in zip(reversed(urls), LINKS, strict=True)]
+    gone = {"identifier": [{"system": sid(HOSPITAL, "patient"), "value": obsolete}], "active": False}
+    return [
+        patient(HOSPITAL, survivor, link=links[0], active=True, _url=urls[0]),
+        {"resourceType": "Patient", "link": links[1], "_url": urls[1]} | gone,
+    ]
+
+
+LINKS = ("replaces", "replaced-by")
 
 
 def test_a_merge_message_makes_one_record_lead_to_the_other(alliance: Alliance) -> None:
@@ -232,6 +234,7 @@ def test_after_a_merge_the_old_number_leads_to_the_survivor_and_a_repeat_changes
     before = [alliance.read(id) for id in (survivor, obsolete)]
     alliance.send(HOSPITAL, *merge_message("1", "2"))
     assert [alliance.read(id) for id in (survivor, obsolete)] == before
+    assert alliance.read(survivor)["active"] is True
     again = patient(HOSPITAL, "2", name=[{"text": "章小明"}])
     assert alliance.send(HOSPITAL, again) == [survivor]
 
@@ -243,6 +246,17 @@ def test_a_merge_that_names_an_unknown_number_adds_it_as_an_old_one(alliance: Al
     assert len(alliance.find("Patient")) == 1
 
 
+def test_a_merge_of_two_numbers_of_one_patient_ends_the_second(alliance: Alliance) -> None:
+    number = resident()
+    (known,) = alliance.send(HOSPITAL, patient(HOSPITAL, "1", number))
+    assert alliance.send(HOSPITAL, patient(HOSPITAL, "2", number)) == [known]
+    assert alliance.send(HOSPITAL, *merge_message("1", "2")) == [known]
+    found = alliance.read(known)
+    assert {"system": sid(HOSPITAL, "patient"), "value": "2", "use": "old"} in found["identifier"]
+    assert {"system": sid(HOSPITAL, "patient"), "value": "1"} in found["identifier"]
+    assert "link" not in found
+
+
 def test_a_merge_into_an_unknown_number_renumbers_the_known_patient(alliance: Alliance) -> None:
     (known,) = alliance.send(HOSPITAL, patient(HOSPITAL, "2", name=[{"text": "章二"}]))
     assert alliance.send(HOSPITAL, *merge_message("1", "2")) == [known]
@@ -250,6 +264,8 @@ def test_a_merge_into_an_unknown_number_renumbers_the_known_patient(alliance: Al
     assert {"system": sid(HOSPITAL, "patient"), "value": "2", "use": "old"} in found["identifier"]
     assert {"system": sid(HOSPITAL, "patient"), "value": "1"} in found["identifier"]
     assert found["name"] == [{"text": "章小明"}]
+    assert found["active"] is True
+    assert "link" not in found
     assert len(alliance.find("Patient")) == 1
 
 
