@@ -6,23 +6,29 @@ and becomes text only when there is something to say about it.
 
 from __future__ import annotations
 
-import difflib
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
 from gateway.fhir.elements import Element, codes, is_primitive, resource_types, structure
-from gateway.fhir.errors import Issue, Severity
+from gateway.fhir.errors import Issue
+from gateway.fhir.findings import (
+    Findings,
+    Place,
+    nearest,
+    refuse_absence,
+    refuse_count,
+    refuse_empty,
+    refuse_name,
+    refuse_no_list,
+    refuse_shape,
+    refuse_type,
+)
 from gateway.fhir.invariants import INVARIANTS, check_contained
 from gateway.fhir.primitive import PRIMITIVES
 from gateway.fhir.reference import target_type
 
-Place = tuple[Any, ...]  # (parent Place | None, name) or (parent, name, index)
-Handler = Callable[[Any, dict[str, Any], Place, "Findings"], None]
-
-ISSUE_LIMIT = 1000  # a document of a million mistakes is answered with the first thousand
-_plain_name = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}").fullmatch
+Handler = Callable[[Any, dict[str, Any], Place, Findings], None]
 
 
 def check(document: dict[str, Any]) -> list[Issue]:
@@ -34,31 +40,7 @@ def check(document: dict[str, Any]) -> list[Issue]:
     """
     findings = Findings()
     _check_resource(document, (None, _resource_type(document) or "Resource"), findings)
-    return findings.issues[:ISSUE_LIMIT]
-
-
-class Findings:
-    """Issues under collection."""
-
-    __slots__ = ("issues", "local")
-
-    def __init__(self) -> None:
-        self.issues: list[Issue] = []
-        self.local: list[tuple[str, Place]] = []  # "#id" references whose container is still being checked
-
-    def add(self, code: str, zh: str, en: str, place: Place, severity: Severity = "error") -> None:
-        if len(self.issues) < ISSUE_LIMIT:
-            self.issues.append(Issue(code, zh, en, (text_of(place),), severity))
-
-
-def text_of(place: Place) -> str:
-    """The place as FHIRPath."""
-    steps: list[str] = []
-    current: Place | None = place
-    while current is not None:
-        steps.append(f"{current[1]}[{current[2]}]" if len(current) > 2 else current[1])
-        current = current[0]
-    return ".".join(reversed(steps))
+    return findings.issues
 
 
 def _resource_type(document: Any) -> str:
@@ -72,27 +54,12 @@ def _check_resource(value: Any, place: Place, findings: Findings) -> None:
         return
     name = _resource_type(value)
     if not name:
-        _refuse_type(value, place, findings)
+        refuse_type(value, place, findings)
         return
     since = len(findings.local)
     _compiled(name)(value, place, findings)
     if place[1] != "contained" and ("contained" in value or len(findings.local) > since):
         check_contained(value, place, findings, since)
-
-
-def _refuse_type(value: dict[str, Any], place: Place, findings: Findings) -> None:
-    if "resourceType" not in value:
-        findings.add(
-            "structure", "缺少 resourceType，请写明资源类型", "resourceType is missing; name the resource type", place
-        )
-        return
-    near = _nearest(value["resourceType"], resource_types())
-    findings.add(
-        "structure",
-        "resourceType 不是 R4 的资源类型" + (f"；是否为 {near}？" if near else "，请改正"),
-        "resourceType is no R4 resource type" + (f"; did you mean {near}?" if near else "; correct it"),
-        place,
-    )
 
 
 @functools.cache
@@ -130,10 +97,10 @@ def _compiled(type_name: str) -> Callable[[Any, Place, Findings], None]:
             if handler is not None:
                 handler(item, value, place, findings)
             else:
-                _refuse_name(key, handlers, type_name, place, findings)
+                refuse_name(key, handlers, type_name, place, findings)
         for name, shadow, path_name in required:
             if name not in value and shadow not in value:
-                _refuse_absence(path_name, place, findings)
+                refuse_absence(path_name, place, findings)
         if groups:
             _check_choices(value, groups, required_groups, place, findings)
         if invariants is not None:
@@ -162,7 +129,7 @@ def _single(element: Element) -> Handler:
         if type(item) is dict:
             check_value(item, (place, name), findings)
         else:
-            _refuse_shape(item, (place, name), findings)
+            refuse_shape(item, (place, name), findings)
 
     return check_complex
 
@@ -176,10 +143,10 @@ def _many(element: Element) -> Handler:
 
         def check_primitives(item: Any, owner: dict[str, Any], place: Place, findings: Findings) -> None:
             if type(item) is not list:
-                _refuse_no_list((place, name), findings)
+                refuse_no_list((place, name), findings)
                 return
             if not item:
-                _refuse_empty((place, name), findings)
+                refuse_empty((place, name), findings)
             for index, each in enumerate(item):
                 if not is_valid(each) and not (each is None and _has_shadow(owner.get(shadow), index)):
                     explain(each, (place, name, index), findings)
@@ -189,15 +156,15 @@ def _many(element: Element) -> Handler:
 
     def check_list(item: Any, owner: dict[str, Any], place: Place, findings: Findings) -> None:
         if type(item) is not list:
-            _refuse_no_list((place, name), findings)
+            refuse_no_list((place, name), findings)
             return
         if not item or (maximum and len(item) > maximum):
-            _refuse_count(item, maximum, (place, name), findings)
+            refuse_count(item, maximum, (place, name), findings)
         for index, each in enumerate(item):
             if type(each) is dict:
                 check_item(each, (place, name, index), findings)
             else:
-                _refuse_shape(each, (place, name, index), findings)
+                refuse_shape(each, (place, name, index), findings)
 
     return check_list
 
@@ -281,7 +248,7 @@ def _test(element: Element) -> tuple[Callable[[Any], object], Callable[[Any, Pla
                 place,
             )
         elif allowed and primitive.is_valid(item):
-            near = _nearest(item, allowed)
+            near = nearest(item, allowed)
             listed = ", ".join(sorted(allowed)[:12]) + ("…" if len(allowed) > 12 else "")
             findings.add(
                 "code-invalid",
@@ -315,7 +282,7 @@ def _shadows(element: Element) -> Handler:
 
     def check_shadows(item: Any, owner: dict[str, Any], place: Place, findings: Findings) -> None:
         if type(item) is not list:
-            _refuse_no_list((place, name), findings)
+            refuse_no_list((place, name), findings)
             return
         values = owner.get(plain)
         for index, each in enumerate(item):
@@ -336,7 +303,7 @@ def _check_shadow(item: Any, place: Place, findings: Findings) -> None:
     if type(item) is dict:
         _compiled("Element")(item, place, findings)
     else:
-        _refuse_shape(item, place, findings)
+        refuse_shape(item, place, findings)
 
 
 def _has_shadow(shadows: Any, index: int) -> bool:
@@ -360,64 +327,4 @@ def _check_choices(
                 )
     for group in required:
         if group not in seen:
-            _refuse_absence(group + "[x]", place, findings)
-
-
-def _refuse_absence(name: str, place: Place, findings: Findings) -> None:
-    findings.add(
-        "required",
-        f"缺少必填元素 {name}，请补充",
-        f"the required element {name} is missing; add it",
-        (place, name.removesuffix("[x]")),
-    )
-
-
-def _refuse_name(key: str, known: dict[str, Handler], type_name: str, place: Place, findings: Findings) -> None:
-    """An unknown name is shown only when it looks like a name: it might be a misplaced value."""
-    shown = key if _plain_name(key) else ""
-    near = _nearest(key, known)
-    hint_zh = f"；是否为 {near}？" if near else "，请删除或改用扩展（extension）"
-    hint_en = f"; did you mean {near}?" if near else "; remove it or use an extension"
-    findings.add(
-        "structure",
-        f"R4 的 {type_name} 没有元素 {shown or '（名称不合法）'}{hint_zh}",
-        f"{type_name} of R4 has no element {shown or '(no valid name)'}{hint_en}",
-        (place, shown) if shown else place,
-    )
-
-
-def _refuse_shape(item: Any, place: Place, findings: Findings) -> None:
-    if item is None:
-        findings.add("structure", "不允许 null，请删除该元素", "null is not allowed; leave the element out", place)
-    elif type(item) is list:
-        findings.add("structure", "此元素只能有一个值，不能是数组", "one object is expected here, not an array", place)
-    else:
-        findings.add("structure", "应为 JSON 对象", "a JSON object is expected here", place)
-
-
-def _refuse_no_list(place: Place, findings: Findings) -> None:
-    findings.add(
-        "structure",
-        "此元素可重复，应为数组：加上 [ ]",
-        "the element repeats and must be an array: put [ ] around it",
-        place,
-    )
-
-
-def _refuse_empty(place: Place, findings: Findings) -> None:
-    findings.add("structure", "数组为空，请填写或删除", "an array is empty; fill it or leave it out", place)
-
-
-def _refuse_count(item: list[Any], maximum: int, place: Place, findings: Findings) -> None:
-    if not item:
-        _refuse_empty(place, findings)
-    else:
-        findings.add(
-            "structure", f"最多 {maximum} 项，请删减", f"at most {maximum} items are allowed; remove some", place
-        )
-
-
-def _nearest(word: Any, known: Any) -> str:
-    if type(word) is not str or len(word) > 64:
-        return ""
-    return next(iter(difflib.get_close_matches(word, [name for name in known if not name.startswith("_")], 1, 0.8)), "")
+            refuse_absence(group + "[x]", place, findings)

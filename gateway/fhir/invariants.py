@@ -9,12 +9,11 @@ from __future__ import annotations
 import binascii
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from gateway.fhir.check import Findings, Place
+from gateway.fhir.findings import Findings, Place
 
-Invariant = Callable[[dict[str, Any], "Place", "Findings"], None]
+Invariant = Callable[[dict[str, Any], Place, Findings], None]
 
 
 class Rule(NamedTuple):

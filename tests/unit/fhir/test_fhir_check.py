@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.fhir.check import ISSUE_LIMIT, check
+from gateway.fhir.check import check
 from gateway.fhir.document import read
 from gateway.fhir.errors import Malformed
+from gateway.fhir.findings import ISSUE_LIMIT
 
 VALIDATOR = Path(__file__).parents[4] / "shared" / "data" / "validator"
 
