@@ -60,6 +60,7 @@ def receive(connection: Connection, arrived: Message) -> Message:
                 row,
                 state="quarantined",
                 reason=_conflict_reason(),
+                reply=b"",  # What came with it was an acceptance, and a crash before keep_reply must not leave that here.
                 origin=known[0].id if known else None,
                 worked_at=now,
             )

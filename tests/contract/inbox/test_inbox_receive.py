@@ -42,10 +42,17 @@ def test_other_bytes_under_a_known_control_id_are_quarantined_as_a_conflict(inbo
     assert (again.messages[0].state, again.reply, again.http_status) == ("duplicate", b"AE conflict", 409)
 
 
-def test_a_conflict_whose_reply_was_lost_in_a_crash_is_refused_again(inbox: Inbox, store: SqlStore) -> None:
+def test_a_conflict_whose_reply_was_lost_in_a_crash_is_refused_again(
+    inbox: Inbox, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(message_id: int, reply: bytes) -> None:
+        raise KeyboardInterrupt
+
     inbox.receive(b"7|A01|p1|x", "town")
-    conflict = inbox.receive(b"7|A01|p1|y", "town").messages[0]
-    store.keep_reply(conflict.id, b"")
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "keep_reply", die)
+        with pytest.raises(KeyboardInterrupt):
+            inbox.receive(b"7|A01|p1|y", "town")
     again = inbox.receive(b"7|A01|p1|y", "town")
     assert (again.reply, again.http_status) == (b"AE conflict", 409)
 
