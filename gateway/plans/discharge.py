@@ -19,7 +19,7 @@ from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from gateway.fhir.canonical import BASE, ORGANISATION, code_system, extension
+from gateway.fhir.canonical import BASE, code_system, extension
 from gateway.fhir.errors import Issue
 from gateway.plans import guidance
 from gateway.plans.planned import Document, Options, Planned, discharged_on, identifier, key, kind, plan_key, planned
@@ -88,6 +88,24 @@ def discharge_category(base: str = BASE) -> Document:
     }
 
 
+def default_name(activity: Mapping[str, Any], base: str = BASE) -> str:
+    """Which of the alliance's defaults an activity is, "" for what the source said."""
+    return _extension_code(activity, extension("alliance-default", base))
+
+
+def is_default(activity: Mapping[str, Any], base: str = BASE) -> bool:
+    return bool(default_name(activity, base))
+
+
+def origin(activity: Mapping[str, Any], base: str = BASE) -> str:
+    """The kind of document that said it (C0053, C0025), "" where that is not told."""
+    return default_name(activity, base) or _extension_code(activity, extension("activity-origin", base))
+
+
+def _extension_code(activity: Mapping[str, Any], url: str) -> str:
+    return next((str(e.get("valueCode", "")) for e in activity.get("extension", ()) if e.get("url") == url), "")
+
+
 class _Surroundings:
     """What stands around one plan in its Bundle: who sends, who receives, which stay."""
 
@@ -102,7 +120,6 @@ class _Surroundings:
         by_organisation = author is not None and self._kind(author) == "Organization"
         self.sender: Document | None = author if by_organisation else encounter.get("serviceProvider")
         self.receiver: Document | None = (encounter.get("hospitalization") or {}).get("destination")
-        self.receiver_key = self._organisation_key(self.receiver)
         moments = [
             str(r.get("performedDateTime") or (r.get("performedPeriod") or {}).get("end") or "") for r in resources
         ]
@@ -117,20 +134,6 @@ class _Surroundings:
         text = str(reference.get("reference", ""))
         return str(
             self.by_url.get(text, {}).get("resourceType") or reference.get("type") or text.split("?")[0].split("/")[0]
-        )
-
-    def _organisation_key(self, reference: Mapping[str, Any] | None) -> str:
-        """What tells this receiver from another one, however it is referred to."""
-        if not reference:
-            return ""
-        held = self.by_url.get(str(reference.get("reference", "")), {}).get("identifier", ())
-        for each in (*held, reference.get("identifier") or {}):
-            if each.get("system") == ORGANISATION:
-                return str(each.get("value", ""))
-        return str(
-            reference.get("reference")
-            or (reference.get("identifier") or {}).get("value")
-            or reference.get("display", "")
         )
 
 
@@ -162,7 +165,9 @@ def _dated(plan: Document, around: _Surroundings) -> tuple[Document, list[Issue]
             activities.append({**activity, "detail": _detail(detail, instruction, timing or None, around.options.base)})
     if first is not None and around.options.default_contact:
         activities += [
-            _default(row, first, around.options.base) for row in _defaults() if _silent(activities, row, around.options)
+            _default(row, first, around.options.base)
+            for row in defaults()
+            if is_silent(activities, row, around.options)
         ]
     return ({**plan, "activity": activities} if activities else plan), issues
 
@@ -179,7 +184,7 @@ def _detail(detail: Mapping[str, Any], said: guidance.Instruction, timing: Docum
     return made
 
 
-def _silent(activities: list[Document], row: Mapping[str, str], options: Options) -> bool:
+def is_silent(activities: list[Document], row: Mapping[str, str], options: Options) -> bool:
     """Whether the guidance gives no date to any activity of the kinds that the default stands in for."""
     kinds = row["unless"].split()
     details = [activity.get("detail") or {} for activity in activities]
@@ -194,7 +199,8 @@ def _default(row: Mapping[str, str], first: date, base: str) -> Document:
 
 
 @cache
-def _defaults() -> tuple[dict[str, str], ...]:
+def defaults() -> tuple[dict[str, str], ...]:
+    """The rows of mappings/plans/defaults.csv."""
     with (guidance.FOLDER / "defaults.csv").open(encoding="utf-8-sig", newline="") as stream:
         return tuple(csv.DictReader(stream))
 
@@ -222,7 +228,7 @@ def _further(plan: Document, around: _Surroundings) -> tuple[list[Document], lis
 
 def _care_team(plan: Document, around: _Surroundings) -> Document:
     base = around.options.base
-    value = key(base, plan_key(plan), "care-team", around.receiver_key)
+    value = key(base, plan_key(plan), "care-team")
     begins = {"start": plan["period"]["start"]} if (plan.get("period") or {}).get("start") else None
     participants = [
         {"member": member, **({"period": begins} if begins and member is around.sender else {})}
@@ -246,7 +252,7 @@ def _care_team(plan: Document, around: _Surroundings) -> Document:
 
 def _take_up_task(plan: Document, around: _Surroundings) -> Document:
     base, first = around.options.base, discharged_on(plan)
-    value = key(base, plan_key(plan), "take-up", around.receiver_key)
+    value = key(base, plan_key(plan), "take-up")
     task = _task("plan-take-up", "出院计划接收", identifier("plan-take-up", value, base), plan, around)
     task["focus"] = {"reference": around.full_url}
     if first:
@@ -257,7 +263,7 @@ def _take_up_task(plan: Document, around: _Surroundings) -> Document:
 
 def _activity_task(plan: Document, asked: Planned, slot: Slot, around: _Surroundings) -> Document:
     base, detail = around.options.base, asked.activity["detail"]
-    value = f"{key(base, asked.key, around.receiver_key)}-{slot.number}"
+    value = f"{asked.key}-{slot.number}"
     task = _task("plan-activity", detail["description"], identifier("plan-activity", value, base), plan, around)
     task["groupIdentifier"] = identifier("plan-activity-group", asked.key, base)
     task["basedOn"] = [{"reference": around.full_url}]
@@ -265,8 +271,10 @@ def _activity_task(plan: Document, asked: Planned, slot: Slot, around: _Surround
     if slot.at:
         opens = closes = slot.at.isoformat()
     task["restriction"] = {"period": {"start": opens, "end": closes}}
-    if "extension" in asked.activity:
-        task["extension"] = asked.activity["extension"]
+    if is_default(asked.activity, base):
+        task["extension"] = [
+            {"url": extension("alliance-default", base), "valueCode": default_name(asked.activity, base)}
+        ]
     if "code" in detail:
         task["reasonCode"] = detail["code"]
     return _entry(task, "PUT", value)

@@ -34,8 +34,11 @@ LATIN = {
     "qw": (1, 1, "wk"),
     "biw": (2, 1, "wk"),
 }
+RHYTHMS = ("every", "times", "weekdays")
 SEPARATORS = "。；;\r\n"
-_ITEM = re.compile(r"(?<![\d.．])(?=(?:\d{1,2}[.．、)）](?!\d)|[（(]\d{1,2}[)）]|[①-⑳]))")
+_ITEM = re.compile(
+    r"(?<![\d.．])(?:(?P<plain>\d{1,2})(?:[.．](?!\d)|、(?!\d{1,2}、\d)|[)）])|[（(](?P<round>\d{1,2})[)）]|(?P<circle>[①-⑳]))"
+)
 _COMMA = re.compile(r"[，,]")
 _LASTS = re.compile(rf"(?:连用|连服|连续|共|疗程|坚持|口服)(?:治疗|服用)?(?P<n>{NUMERAL})个?(?P<unit>{UNIT})(?!.?次)")
 
@@ -44,8 +47,9 @@ _LASTS = re.compile(rf"(?:连用|连服|连续|共|疗程|坚持|口服)(?:治�
 class When:
     """What a phrase says of time, before any calendar.
 
-    shape      every | times | weekdays | after | within | surgery
+    shape      every | times | weekdays | after | within | on | series; surgery, surgery-series: counted from the operation
     low, high  numbers of unit; frequency: times a period; days: mon … sun; lasts: (amount, unit) for how long
+    series     numbers of unit, one deed after each; on: the day itself
     """
 
     shape: str
@@ -55,11 +59,17 @@ class When:
     frequency: int = 1
     days: tuple[str, ...] = ()
     lasts: tuple[int, str] | None = None
+    series: tuple[int, ...] = ()
+    on: date | None = None
 
     def __str__(self) -> str:
         """Short form, as in the cases of the table: every 2-4 d."""
         if self.shape == "weekdays":
             return " ".join(("weekly", *self.days))
+        if self.on:
+            return f"on {self.on}"
+        if self.series:
+            return " ".join((self.shape, *map(str, self.series), self.unit))
         if self.shape == "times":
             return f"{self.frequency} per {self.low} {self.unit}"
         return f"{self.shape} {self.low}{f'-{self.high}' if self.high > self.low else ''} {self.unit}"
@@ -106,9 +116,9 @@ def when(text: str) -> When | None:
     known = kind_of(text).name != "other"
     for clause in _COMMA.split(text):
         said = _said(clause)
-        if said is not None and (known or said.shape not in ("after", "within", "surgery")):
+        if said is not None and (known or said.shape in RHYTHMS):
             lasts = _LASTS.search(_plain(text))
-            if lasts and said.shape in ("every", "times", "weekdays"):
+            if lasts and said.shape in RHYTHMS:
                 amount = _amount(lasts["n"], lasts["unit"])
                 if amount and amount[1] != "h":
                     return When(said.shape, said.low, said.high, said.unit, said.frequency, said.days, amount)
@@ -123,10 +133,19 @@ def timing(said: When, discharged_on: date, operated_on: date | None = None) -> 
     """
     if said.unit == "h":
         return None  # the first hour is not said
-    if said.shape in ("after", "within", "surgery"):
-        origin = operated_on if said.shape == "surgery" else discharged_on
+    if said.on:
+        return {"event": [said.on.isoformat()]} if said.on > discharged_on else None
+    if said.shape not in RHYTHMS:
+        origin = operated_on if said.shape.startswith("surgery") else discharged_on
         if origin is None:
             return None
+        if said.series:
+            days = [later(origin, said.unit, number) for number in said.series]
+            return (
+                {"event": [day.isoformat() for day in days if day >= discharged_on]}
+                if days[-1] >= discharged_on
+                else None
+            )
         first = discharged_on if said.shape == "within" else later(origin, said.unit, said.low)
         return {
             "repeat": {
@@ -183,6 +202,7 @@ def kinds() -> dict[str, Kind]:
 @cache
 def _table() -> tuple[_Row, ...]:
     places = {
+        "{N}": f"(?:{NUMERAL})",
         "{n}": f"(?P<n>{NUMERAL}|半)",
         "{m}": f"(?P<m>{NUMERAL})",
         "{u}": f"(?P<u>{NUMERAL}|半)?",
@@ -201,7 +221,8 @@ def _table() -> tuple[_Row, ...]:
 
 
 def _said(clause: str) -> When | None:
-    plain = _plain(clause)
+    number = _ITEM.match(clause.lstrip())
+    plain = _plain(clause.lstrip()[number.end() :] if number else clause)
     for row in _table():
         match = row.pattern.search(plain)
         if match:
@@ -224,7 +245,18 @@ def _meaning(row: _Row, match: re.Match[str]) -> When | None:
         return When("every", 2, 2, UNITS[groups["n0"]])
     if row.shape == "tomorrow":
         return When("after")
+    if row.shape == "on":
+        try:
+            return When("on", on=date(int(groups["year"]), int(groups["month"]), int(groups["day"])))
+        except ValueError:
+            return None
     unit_text = groups.get("unit") or "日"
+    if groups.get("series"):
+        amounts = [_amount(number, unit_text) for number in groups["series"].split("、")]
+        numbers = [amount[0] for amount in amounts if amount]
+        if len(numbers) < len(amounts) or numbers != sorted(set(numbers)) or UNITS[unit_text] == "h":
+            return None
+        return When(row.shape, unit=UNITS[unit_text], series=tuple(numbers))
     if row.shape == "times":
         span, frequency = _amount(groups.get("u") or "1", unit_text), numeral(groups["n"])
         if not span or not frequency:
@@ -272,8 +304,19 @@ def _plain(text: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    lines = re.split(f"[{SEPARATORS}]", text)
-    return [piece for line in lines for item in _ITEM.split(line) if (piece := item.strip())]
+    """The text cut at separators and before the numbers of a list: 1、 at a beginning, then 2、 wherever it comes.
+
+    So that 出院后1、3、6个月复查 stays whole.
+    """
+    cuts, last = [0], 0
+    for match in _ITEM.finditer(text):
+        number = int(match["plain"] or match["round"] or ord(match["circle"]) - ord("①") + 1)
+        before = text[: match.start()].rstrip(" \t\u3000")
+        if not before or before[-1] in SEPARATORS + "，,:：" or (last and number == last + 1):
+            cuts.append(match.start())
+            last = number
+    items = [text[a:b] for a, b in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+    return [piece for item in items for line in re.split(f"[{SEPARATORS}]", item) if (piece := line.strip())]
 
 
 def _dated_parts(piece: str) -> list[str]:

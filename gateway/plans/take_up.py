@@ -19,10 +19,12 @@ from gateway.access.actor import actors, organisation_codes
 from gateway.fhir.canonical import BASE, code_system
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden
-from gateway.fhir.lifecycle import Edge, Machine, begin, begun, edge, govern, load, provenance, state_of
+from gateway.fhir.lifecycle import Edge, Machine, load
+from gateway.fhir.provenance import provenance
+from gateway.fhir.transition import begin, begun, edge, govern, state_of
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
-from gateway.plans.discharge import is_discharge_plan
+from gateway.plans.discharge import default_name, defaults, is_default, is_discharge_plan, is_silent, origin
 from gateway.plans.due import standing
 from gateway.plans.planned import Document, Options, planned
 from gateway.search.query import Clause, Query, Value
@@ -71,13 +73,14 @@ class Plans:
         if change.before is None:
             begin(table, change.after, actors(principal, change.after, table.actors, transaction))
             return
+        before = change.before
         if principal.role == "source":
-            if begun(table, change.before, change.after):  # a repeated or corrected discharge: what was done stands
+            if begun(table, before, change.after):  # a repeated or corrected discharge: what was done stands
+                self._refuse_late_receiver(code, change, transaction)
                 change.after.clear()
-                change.after.update(change.before)
+                change.after.update(before)
                 return
-            if "authoredOn" in change.before:  # the first time of asking counts
-                change.after["authoredOn"] = change.before["authoredOn"]
+            before = _corrected(table, before, change.after)
         sides = actors(principal, change.before, table.actors, transaction)
         if not sides:
             raise Forbidden(
@@ -86,7 +89,7 @@ class Plans:
                 en="only the placer (Task.requester) or the receiver (Task.owner) may update a plan's Task.",
                 at="Task",
             )
-        taken = govern(table, change.before, change.after, sides, merging=principal.role == "gateway")
+        taken = govern(table, before, change.after, sides, merging=principal.role == "gateway")
         if taken is None:
             return
         at = instant(transaction.now(), self.options.zone)
@@ -94,6 +97,29 @@ class Plans:
         begun_now = machine(code).states[taken.to].status in ("accepted", "in-progress", "completed")
         if begun_now and "start" not in (change.after.get("executionPeriod") or {}):
             change.after["executionPeriod"] = {"start": at, **(change.after.get("executionPeriod") or {})}
+
+    def _refuse_late_receiver(self, code: str, change: Change, transaction: Transaction) -> None:
+        assert change.before is not None
+        assert change.after is not None
+        old, new = change.before.get("owner"), change.after.get("owner")
+        if code == "plan-take-up" and old and new and "reference" in new and not _same(old, new, transaction):
+            raise Conflict(
+                "business-rule",
+                zh="出院计划已由原接收机构答复，不能改派；请先撤回原接收任务，再重新发送。",
+                en="the first clinic has already answered; withdraw its take-up Task, then send the discharge again.",
+                at="Task.owner",
+            )
+
+    def plan_rule(self, change: Change, transaction: Transaction) -> None:
+        """One plan for one stay, to which several documents of the hospital's contribute.
+
+        A document replaces what its own kind said before (activity-origin), keeps what others said, and what it leaves out.
+        """
+        if change.resource_type != "CarePlan" or not change.before or not change.after:
+            return
+        if transaction.principal.role != "source" or not is_discharge_plan(change.after, self.options.base):
+            return
+        merge(change.before, change.after, self.options)
 
     def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
         """What follows from these changes, as further entries of the same transaction."""
@@ -112,7 +138,7 @@ class Plans:
                 and change.before
                 and is_discharge_plan(change.after, self.options.base)
             ):
-                entries += self._of_plan(change, changes, transaction)
+                entries += self._of_plan(change, transaction)
         return entries
 
     def _of_task(self, change: Change, code: str, transaction: Transaction) -> Iterator[Document]:
@@ -141,10 +167,12 @@ class Plans:
                     else p
                     for p in team.get("participant", ())
                 ]
+                if owner and not any(_same(p.get("member"), owner, transaction) for p in participants):
+                    participants.append({"member": owner, "period": {"start": at}})
                 if participants != team.get("participant", []):
                     yield _put({**team, "participant": participants})
 
-    def _of_plan(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
+    def _of_plan(self, change: Change, transaction: Transaction) -> Iterator[Document]:
         assert change.before is not None
         assert change.after is not None
         if change.after.get("status") in ENDED:
@@ -152,24 +180,17 @@ class Plans:
                 for code, task in self._tasks(change, transaction):
                     yield from self._cancelled(code, task, "出院计划已结束或撤销", transaction)
             return
-        written = {c.id for c in changes if c.resource_type == "Task" and c.before is None}
         asked = {(each.key, str(slot.number)) for each in planned(change.after, self.options)[0] for slot in each.slots}
         now = datetime.fromisoformat(instant(transaction.now(), self.options.zone))
-        tasks = list(self._tasks(change, transaction))
-        renewed = {self._place(task) for _, task in tasks if task["id"] in written}
-        for code, task in tasks:
-            if task["id"] in written or state_of(machine(code), task).kind != "start":
+        for code, task in self._tasks(change, transaction):
+            if (
+                code != "plan-activity"
+                or state_of(machine(code), task).kind != "start"
+                or not task.get("groupIdentifier")
+            ):
                 continue
-            elsewhere = self._place(task) in renewed  # the same deed, now asked of another clinic
-            dropped = code == "plan-activity" and "groupIdentifier" in task and self._place(task) not in asked
-            if elsewhere or (dropped and standing(task, now) == "later"):
+            if _place(task) not in asked and standing(task, now) in ("later", "due"):
                 yield from self._cancelled(code, task, "出院计划已修订", transaction)
-
-    def _place(self, task: Document) -> tuple[str, str]:
-        """Which activity and which slot of it a Task stands for; ("", "") for the take-up."""
-        number = str((task.get("identifier") or [{}])[0].get("value", "")).rpartition("-")[2]
-        group = str((task.get("groupIdentifier") or {}).get("value", ""))
-        return (group, number) if group else ("", "")
 
     def _tasks(self, change: Change, transaction: Transaction) -> Iterator[tuple[str, Document]]:
         """Every Task of a plan that is not over."""
@@ -197,6 +218,50 @@ class Plans:
         ]
         if exits:
             yield _put({**task, "status": table.states[exits[0].to].status, "statusReason": {"text": reason}})
+
+
+def merge(before: Document, after: Document, options: Options) -> None:
+    """Complete a later document's plan with what others said, in place; the order does not depend on which came first."""
+    origins = {origin(activity, options.base) for activity in after.get("activity", ())}
+    kept = [a for a in before.get("activity", ()) if origin(a, options.base) not in origins]
+    activities = sorted(
+        [*kept, *after.get("activity", ())], key=lambda a: (is_default(a, options.base), origin(a, options.base))
+    )
+    silent = {
+        d["name"]
+        for d in defaults()
+        if is_silent([a for a in activities if not is_default(a, options.base)], d, options)
+    }
+    activities = [a for a in activities if not is_default(a, options.base) or default_name(a, options.base) in silent]
+    if activities:
+        after["activity"] = activities
+    for name in ("supportingInfo", "careTeam", "goal"):
+        held = list(before.get(name, ()))
+        held += [reference for reference in after.get(name, ()) if reference not in held]
+        if held:
+            after[name] = held
+    for name, value in before.items():
+        if name == "created" or name not in after:
+            after[name] = value
+
+
+def _corrected(table: Machine, before: Document, after: Document) -> Document:
+    """The stored Task as a sender's repetition may correct it while nobody has answered: to whom it is addressed.
+
+    A receiver known only by name does not take the place of one that is known.
+    """
+    if state_of(table, after).kind != "start":
+        return before
+    if "authoredOn" in before:  # the first time of asking counts
+        after["authoredOn"] = before["authoredOn"]
+    if "owner" in before and "reference" not in (after.get("owner") or {}):
+        after["owner"] = before["owner"]
+    return {**before, "owner": after["owner"]} if "owner" in after else before
+
+
+def _place(task: Document) -> tuple[str, str]:
+    """Which activity, and which slot of it, a Task stands for."""
+    return str(task["groupIdentifier"].get("value", "")), str(task["identifier"][0].get("value", "")).rpartition("-")[2]
 
 
 def _put(resource: Document) -> Document:

@@ -102,13 +102,11 @@ def unresolvable(timing: Mapping[str, Any], anchored: bool = False) -> list[Issu
         if name not in READ and not name.startswith("_") and name not in ("id", "extension")
     ]
     bounds = repeat.get("boundsPeriod") or {}
-    for name in ("start", "end"):
-        if name in bounds and len(str(bounds[name])) < 10:
-            found.append(
-                _issue(
-                    f"boundsPeriod.{name} 须精确到日", f"boundsPeriod.{name} needs a day", f"repeat.boundsPeriod.{name}"
-                )
-            )
+    found += [
+        _issue(f"boundsPeriod.{name} 须精确到日", f"boundsPeriod.{name} needs a day", f"repeat.boundsPeriod.{name}")
+        for name in ("start", "end")
+        if name in bounds and len(str(bounds[name])) < 10
+    ]
     if "start" not in bounds and not anchored:
         found.append(
             _issue("缺少起始日 boundsPeriod.start", "boundsPeriod.start is missing", "repeat.boundsPeriod.start")
@@ -218,10 +216,11 @@ def _rhythm(
         assert at is not None
         step = timedelta(**{f"{UNITS[unit]}s": period})
         for k in counting():
-            moment = at + step * k
-            yield moment.date(), moment.date(), moment
+            hour = at + step * k
+            yield hour.date(), hour.date(), hour
     for opens, due in _days(repeat, first, unit, period, 1 if times else frequency):
-        for moment in [datetime.combine(due, t, zone) for t in times] or [None]:
+        moments: list[datetime | None] = [datetime.combine(due, t, zone) for t in times]
+        for moment in moments or [None]:
             yield opens, due, moment
 
 

@@ -18,7 +18,9 @@ from gateway.access.actor import actors, organisation_codes
 from gateway.fhir.canonical import BASE, code_system, sid
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden, Invalid
-from gateway.fhir.lifecycle import Edge, begin, begun, edge, govern, provenance, state_of
+from gateway.fhir.lifecycle import Edge
+from gateway.fhir.provenance import provenance
+from gateway.fhir.transition import begin, begun, edge, govern, state_of
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
 from gateway.referral.transitions import first_state, is_referral, is_referral_task, machine

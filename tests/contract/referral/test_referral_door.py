@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,14 +21,14 @@ REASON = {"text": "床位已满"}
 
 
 @pytest.fixture
-def door(store: Store) -> Iterator[Door]:
+def door(store: Store) -> Door:
     referral = Referral()
     door = Door(store, rules=[referral.task_rule, referral.request_rule], consequences=[referral.consequence])
     for id, code in (("hospital", "99000001"), ("clinic", "99000002")):
         resource = {"resourceType": "Organization", "id": id, "identifier": [{"system": ORGANISATION, "value": code}]}
         door.update("Organization", id, resource, GATEWAY)
     door.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, GATEWAY)
-    yield door
+    return door
 
 
 def request(status: str = "active") -> dict[str, Any]:

@@ -43,6 +43,28 @@ def test_several_instructions_in_one_text() -> None:
     ]
 
 
+def test_numbers_of_a_list_are_told_from_numbers_in_a_series() -> None:
+    text = "1、出院后1、3、6个月复查2、低盐饮食3.每3天换药"
+    assert [(i.text, str(i.when or "")) for i in read(text)] == [
+        ("1、出院后1、3、6个月复查", "series 1 3 6 mo"),
+        ("2、低盐饮食", ""),
+        ("3.每3天换药", "every 3 d"),
+    ]
+
+
+def test_a_text_may_begin_with_a_series() -> None:
+    assert [str(i.when or "") for i in read("1、3、6个月门诊复查")] == ["series 1 3 6 mo"]
+
+
+def test_a_series_and_a_named_day_become_events() -> None:
+    series, day = when("出院后1、3、6个月复查"), when("2026年12月1日门诊复诊")
+    assert series is not None
+    assert day is not None
+    assert timing(series, date(2026, 10, 31)) == {"event": ["2026-11-30", "2027-01-31", "2027-04-30"]}
+    assert timing(day, date(2026, 11, 10)) == {"event": ["2026-12-01"]}
+    assert timing(day, date(2026, 12, 1)) is None
+
+
 def test_a_decimal_is_no_list_number() -> None:
     assert [i.text for i in read("二甲双胍0.5g 口服 一日三次")] == ["二甲双胍0.5g 口服 一日三次"]
 
