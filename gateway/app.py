@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +52,7 @@ from gateway.plans import discharge
 from gateway.plans.planned import Options
 from gateway.plans.take_up import Plans
 from gateway.referral.rule import Referral
-from gateway.settings import Settings
+from gateway.settings import Settings, listening_allowed
 from gateway.store.backoff import BackOff
 from gateway.store.contract import Job, Message, Store, Transaction
 from gateway.store.loop import Loop
@@ -155,6 +155,15 @@ def open_exchange(settings: Settings) -> Exchange:
     return Exchange(settings.mappings, sources.load(settings.mappings / "sites", settings.sites))
 
 
+def doors(settings: Settings, exchange: Exchange) -> list[tuple[str, str, int]]:
+    """Where listeners will listen, as (what names it, host, port): HTTP, then each source's own wire."""
+    found = [("GATEWAY_PORT", settings.host, settings.port)]
+    for source, adapter, wanted in _wired(exchange):
+        host, port = str(wanted.get("host", settings.mllp_host)), int(wanted.get("port", settings.mllp_port))
+        found.append((f"sites/{source.tables}/source.toml receive.{adapter.wire}", host, port))
+    return found
+
+
 def application(gateway: Gateway, *, workers: bool = True, listeners: bool = True) -> FastAPI:
     """The ASGI application. workers and listeners live and end with it."""
 
@@ -198,11 +207,11 @@ async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = T
 async def _listen(gateway: Gateway, threads: ThreadPoolExecutor) -> list[Any]:
     """One listener for each source that sends over a wire of its format's own; each has its port, so that who sends is
     known by where it connects."""
+    settings = gateway.settings
+    listening_allowed(settings, {place: host for place, host, _ in doors(settings, gateway.exchange)})
     opened = []
-    for source in gateway.exchange.sources.values():
-        adapter = gateway.exchange.adapters.get(source.format)
-        if adapter is None or adapter.listen is None or adapter.wire not in source.receive:
-            continue
+    for source, adapter, wanted in _wired(gateway.exchange):
+        assert adapter.listen is not None
         callback = mllp.receiver(gateway.inbox, source.name, threads)
 
         async def receive(frame: bytes, _peer: object, callback: mllp.Callback = callback) -> bytes:
@@ -214,8 +223,7 @@ async def _listen(gateway: Gateway, threads: ThreadPoolExecutor) -> list[Any]:
                 )
             return reply
 
-        wanted = source.receive[adapter.wire]
-        host, port = wanted.get("host", gateway.settings.mllp_host), int(wanted.get("port", gateway.settings.mllp_port))
+        host, port = wanted.get("host", settings.mllp_host), int(wanted.get("port", settings.mllp_port))
         opened.append(await adapter.listen(host, port, receive))
         log.info("%s: %s listens on %s:%d", source.name, adapter.wire, host, opened[-1].port)
     return opened
@@ -253,6 +261,14 @@ def _identify(bundle: Document, conversion: Conversion, message: Message, within
 
 def _overlay(bundle: Document, conversion: Conversion, _message: Message, within: Transaction) -> Document:
     return overlay(bundle, within, conversion.removals)
+
+
+def _wired(exchange: Exchange) -> Iterator[tuple[Source, Adapter, Mapping[str, Any]]]:
+    """The sources that send over a wire of their format's own, with what their source.toml says of it."""
+    for source in exchange.sources.values():
+        adapter = exchange.adapters.get(source.format)
+        if adapter is not None and adapter.listen is not None and adapter.wire in source.receive:
+            yield source, adapter, source.receive[adapter.wire]
 
 
 def _code_of(reference: str, within: Transaction) -> str:

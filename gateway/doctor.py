@@ -99,17 +99,10 @@ def _listening(chosen: Settings) -> Iterator[Finding]:
 
 
 def _doors(chosen: Settings) -> list[tuple[str, str, int]]:
-    """Where `gateway serve` will listen, as (setting, host, port): HTTP, then each source's own wire."""
-    from gateway.exchange import find_adapters
+    """Where `gateway serve` will listen, as (setting, host, port)."""
+    from gateway.app import doors, open_exchange
 
-    doors = [("GATEWAY_PORT", chosen.host, chosen.port)]
-    for source in _sources(chosen):
-        adapter = find_adapters().get(source.format)
-        if adapter is not None and adapter.wire in source.receive:
-            wanted = source.receive[adapter.wire]
-            host, port = str(wanted.get("host", chosen.mllp_host)), int(wanted.get("port", chosen.mllp_port))
-            doors.append((f"sites/{source.tables}/source.toml receive.{adapter.wire}", host, port))
-    return doors
+    return doors(chosen, open_exchange(chosen))
 
 
 def _folder(chosen: Settings) -> Iterator[Finding]:

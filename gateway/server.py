@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -20,13 +19,10 @@ if TYPE_CHECKING:
 @contextlib.contextmanager
 def building(build: Callable[[], Gateway]) -> Iterator[Gateway]:
     """A gateway for the length of a block, with logging as the settings say."""
+    from gateway import log
     from gateway.settings import settings
 
-    logging.basicConfig(
-        level=settings().log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
-    )
-    for name in ("alembic", "httpx2", "httpcore2"):  # each line of theirs is one of ours already
-        logging.getLogger(name).setLevel(logging.WARNING)
+    log.begin(settings())
     gateway = build()
     try:
         yield gateway

@@ -15,8 +15,8 @@ from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context, Ignored
 from adapters.kit.ledger import Marks
 from adapters.kit.table import EACH, Condition, Origin, Row, Step, Table, Tables
-from gateway.fhir import canonical
 from adapters.kit.translation import Document, Instance, Received, Translation
+from gateway.fhir import canonical
 from gateway.fhir.errors import Issues, Unsupported
 
 

@@ -64,7 +64,7 @@ class Reversal:
     ) -> None:
         self.tree, self.tables, self.codes, self.source = tree, tables, codes, source
         self.resources = list(resources)
-        self.by_url = {url: document for url, document in resources}
+        self.by_url = dict(resources)
         self.issues = Issues()
         self.context = Context(source=source, issues=self.issues, maps=codes)
         # The original as the engine reads it: what stands there already need not be written.
@@ -361,7 +361,7 @@ def _items(document: Document, steps: tuple[Step, ...]) -> list[Any]:
                 continue
             if not isinstance(value, list):
                 found.append(value)
-            elif step.index == EACH or step is steps[-1] and step.index is None:
+            elif step.index == EACH or (step is steps[-1] and step.index is None):
                 found.extend(value)
             else:
                 found.extend(value[step.index or 0 : (step.index or 0) + 1])
