@@ -42,7 +42,7 @@ def identify(
     }
     if not patients:
         return bundle
-    transaction.lock(names_to_lock(patients.values(), organisation, base))
+    transaction.lock(names_to_lock(patients.values()))
     resolutions = {
         full_url: resolve(transaction, patient, organisation, full_url.rpartition(":")[2], base)
         for full_url, patient in patients.items()

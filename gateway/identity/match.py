@@ -43,10 +43,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The grade of a pair and everything that led to it."""
+    """The grade of a pair and everything that led to it; agrees: by name, or by birth date and sex."""
 
     grade: Grade
     evidence: tuple[Evidence, ...]
+    agrees: bool
 
     @property
     def explanation(self) -> str:
@@ -70,9 +71,9 @@ def compare(one: dict[str, Any], other: dict[str, Any]) -> Comparison:
     )
     has_agreement = (name == "equal" and not _generation_apart(one, other)) or (birth == "equal" and gender == "equal")
     if any(item.outcome == "equal" for item in identifiers):
-        return Comparison("same" if has_agreement else "review", evidence)
+        return Comparison("same" if has_agreement else "review", evidence, has_agreement)
     is_alike = name == "equal" and birth == "equal" and gender != "different"
-    return Comparison("review" if is_alike else "different", evidence)
+    return Comparison("review" if is_alike else "different", evidence, has_agreement)
 
 
 def contradicts(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -1,7 +1,7 @@
 """Who an incoming Patient is: one Patient per person, found under locks, so that two messages at once make one.
 
 A local number of the same organisation that was seen before is the same Patient; otherwise a strong identifier with
-agreement (match.py). Whatever is only alike becomes a new Patient and a pair in the review queue: a Task that names both,
+agreement (match.py), or any number that the same source sent before, with agreement. Whatever is only alike becomes a new Patient and a pair in the review queue: a Task that names both,
 written once however often the pair is met. A Patient that was merged away leads to its survivor.
 """
 
@@ -34,7 +34,7 @@ class Resolution:
     id        of the Patient it is, or will be
     existing  its current version, None when the person is new
     reviews   pairs for the review queue
-    reason    local-identifier, strong-identifier, new
+    reason    local-identifier, strong-identifier, sent-before (a weak number of the same source), new
     """
 
     id: str
@@ -43,14 +43,14 @@ class Resolution:
     reason: str = "new"
 
 
-def names_to_lock(patients: Iterable[Document], organisation: str, base: str = canonical.BASE) -> set[str]:
+def names_to_lock(patients: Iterable[Document]) -> set[str]:
     """What must be held before looking: each identifier that may find a Patient, and the name with the birth date.
 
     All Patients of a message are locked in one call: the store sorts the names, so two messages never wait for each other.
     """
     found: set[str] = set()
     for patient in patients:
-        for value in _identifier_values(patient, organisation, base):
+        for value in _identifier_values(patient):
             found.add(f"Patient?identifier={value.system}|{value.code}")
         for name in match.names(patient):
             found.add(f"Patient?name={name}&birthdate={patient.get('birthDate', '')}")
@@ -65,14 +65,19 @@ def resolve(
     organisation  whose local numbers count as its own
     new_id        the id of the Patient if it turns out to be new
     """
-    candidates = _candidates(transaction, patient, organisation, base)
+    candidates = _candidates(transaction, patient)
     compared = {id: match.compare(patient, found) for id, (_, found) in candidates.items()}
     own = _local_numbers(patient, organisation, base)
     sharing = [id for id, (_, found) in candidates.items() if own & _local_numbers(found, organisation, base)]
     local = [id for id in sharing if not match.contradicts(patient, candidates[id][1])]
     same = [id for id in candidates if compared[id].grade == "same"]
+    again = [
+        id
+        for id, (_, found) in candidates.items()
+        if compared[id].agrees and _source(found) == _source(patient) != "" and _numbers(found) & _numbers(patient)
+    ]
     # Where several fit, the one that fits both ways, then the one with the longer history: the same answer every time.
-    chosen = min(local or same, key=lambda id: (id not in same, -candidates[id][0].version, id), default=None)
+    chosen = min(local or same or again, key=lambda id: (id not in same, -candidates[id][0].version, id), default=None)
     id = chosen or new_id or str(uuid.uuid4())
     reviews = tuple(
         Review(id, other, compared[other])
@@ -83,7 +88,8 @@ def resolve(
         return Resolution(id, None, reviews)
     # Held from here on: what is laid over it must be laid over its last version.
     existing = transaction.current([("Patient", chosen)]).get(("Patient", chosen))
-    return Resolution(id, existing, reviews, "local-identifier" if local else "strong-identifier")
+    reason = "local-identifier" if local else "strong-identifier" if same else "sent-before"
+    return Resolution(id, existing, reviews, reason)
 
 
 def survivor(transaction: Transaction, id: str) -> Version | None:
@@ -99,12 +105,10 @@ def survivor(transaction: Transaction, id: str) -> Version | None:
     return None
 
 
-def _candidates(
-    transaction: Transaction, patient: Document, organisation: str, base: str
-) -> dict[str, tuple[Version, Document]]:
+def _candidates(transaction: Transaction, patient: Document) -> dict[str, tuple[Version, Document]]:
     """Every Patient that may be this one, merged-away ones led to their survivors, by id."""
     clauses: list[tuple[Clause, ...]] = []
-    values = tuple(_identifier_values(patient, organisation, base))
+    values = tuple(_identifier_values(patient))
     if values:
         clauses.append((Clause("identifier", "token", values),))
     names = tuple(Value(text, folded=fold(text)) for text in dict.fromkeys(_written_names(patient)) if match.fold(text))
@@ -137,8 +141,8 @@ def _all(transaction: Transaction, query: Query) -> Iterator[Version]:
             return
 
 
-def _identifier_values(patient: Document, organisation: str, base: str) -> Iterator[Value]:
-    """Search values for the strong identifiers in every spelling they may be stored in, and for the local numbers."""
+def _identifier_values(patient: Document) -> Iterator[Value]:
+    """Search values: strong identifiers in every spelling they may be stored in, then every number as it is."""
     for kind, value in sorted(match.strong_identifiers(patient)):
         systems = sorted(system for system, name in match.STRONG_SYSTEMS.items() if name == kind)
         spellings = [value]
@@ -148,17 +152,25 @@ def _identifier_values(patient: Document, organisation: str, base: str) -> Itera
         for system in systems:
             for spelling in spellings:
                 yield Value(f"{system}|{spelling}", system=system, code=spelling)
-    for system, value in sorted(_local_numbers(patient, organisation, base)):
+    for system, value in sorted(_numbers(patient)):
         yield Value(f"{system}|{value}", system=system, code=value)
 
 
 def _local_numbers(patient: Document, organisation: str, base: str) -> set[tuple[str, str]]:
     prefix = canonical.sid(organisation, "", base)
+    return {(system, value) for system, value in _numbers(patient) if system.startswith(prefix)}
+
+
+def _numbers(patient: Document) -> set[tuple[str, str]]:
     return {
-        (identifier["system"], str(identifier["value"]))
+        (str(identifier["system"]), str(identifier["value"]))
         for identifier in patient.get("identifier", ())
-        if str(identifier.get("system", "")).startswith(prefix) and identifier.get("value")
+        if identifier.get("system") and identifier.get("value")
     }
+
+
+def _source(patient: Document) -> str:
+    return str(patient.get("meta", {}).get("source", ""))
 
 
 def _written_names(patient: Document) -> Iterator[str]:

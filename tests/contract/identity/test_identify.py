@@ -156,6 +156,18 @@ def test_a_number_with_a_wrong_check_digit_makes_no_match(alliance: Alliance) ->
     assert alliance.send(CLINIC, patient(CLINIC, "77", wrong, birthDate="1990-01-01")) != first
 
 
+def test_a_weak_number_finds_the_patient_that_the_same_source_sent(alliance: Alliance) -> None:
+    number = resident()
+    wrong = number[:17] + ("0" if number[17] != "0" else "1")
+    row = patient(
+        CLINIC, "1", identifier=[{"system": RESIDENT_ID, "value": wrong}], meta={"source": f"{BASE}/source/a"}
+    )
+    (first,) = alliance.send(CLINIC, dict(row))
+    assert alliance.send(CLINIC, dict(row)) == [first]
+    assert alliance.send(CLINIC, row | {"meta": {"source": f"{BASE}/source/b"}}) != [first]
+    assert len(alliance.queue()) == 1
+
+
 def test_a_local_number_given_to_somebody_else_makes_a_new_patient_and_a_pair(alliance: Alliance) -> None:
     first = alliance.send(HOSPITAL, patient(HOSPITAL, "1", resident()))
     other = patient(HOSPITAL, "1", resident("19900101"), name=[{"text": "钱多多"}], birthDate="1990-01-01")
