@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from adapters.kit import codings, dates, identifiers, names, narrative, numbers, organizations
+from adapters.kit import codings, date_parts, dates, identifiers, names, narrative, numbers, organizations
 from adapters.kit.codes import Codes, overlay
 from adapters.kit.conversion import Context, Conversion, Ignored
 
@@ -210,4 +210,5 @@ _REGISTRY: dict[str, Callable[[str], Conversion]] = {
     "organization": organizations.conversion,
     "constant": organizations.constant,
     "narrative": narrative.conversion,
+    "date_time": date_parts.conversion,
 }
