@@ -115,7 +115,7 @@ def assigned_sid_conversion(_argument: str) -> Conversion:
 
     def forward(text: str, context: Context) -> str | None:
         kind, _, assigner = text.strip().partition("-")
-        system = sid_conversion("").forward(kind, context)
+        system: str | None = sid_conversion("").forward(kind, context)
         local = _local("", context)
         if system is None or not assigner or not system.startswith(local) or assigner in context.option("assigners", ()):
             return system
