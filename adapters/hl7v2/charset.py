@@ -6,6 +6,7 @@ source  HL7 table 0211 (alternate character sets), and the spellings that Chines
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _NAMES = {
@@ -41,6 +42,7 @@ class Decoded(NamedTuple):
     whole: bool
 
 
+@lru_cache(maxsize=256)
 def codec(name: str) -> str:
     """The codec behind a spelling of MSH-18 or of a setting; "" when it is none that we know."""
     return _BY_SPELLING.get(re.sub(r"[^A-Z0-9]", "", name.upper()), "")

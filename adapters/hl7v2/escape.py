@@ -88,6 +88,12 @@ class Separators:
         return raw if raw.isascii() else _SURROGATES.sub("�", raw)
 
 
+@lru_cache(maxsize=64)
+def separated_by(field: str, characters: str) -> Separators:
+    """The Separators of an MSH-1 and MSH-2; senders have few."""
+    return Separators(field, characters)
+
+
 def undecodable(raw: str) -> bool:
     """Whether a raw value holds bytes that mean nothing in the message's character set."""
     return not raw.isascii() and _SURROGATES.search(raw) is not None

@@ -12,7 +12,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from adapters.hl7v2 import charset, structure
-from adapters.hl7v2.escape import Separators, undecodable
+from adapters.hl7v2.escape import Separators, separated_by, undecodable
 from adapters.hl7v2.path import Path, Step, compiled, written
 from adapters.kit.contract import Source
 from gateway.fhir.errors import Invalid, Issue, Malformed
@@ -176,13 +176,12 @@ class Tree:
         first, end = lines[0]
         field = first[3]
         characters = first[4:].split(field, 1)[0]
-        self.separators = Separators(field, characters)
+        self.separators = separated_by(field, characters)
         self.end = "\r\n" if end.startswith("\r\n") else end[:1] or "\r"
         self.segments: list[Segment] = []
         self.named: dict[str, list[Segment]] = {}
         self._owners: structure.Owners | None = None
         self._read(lines)
-        self.encoding_declared = self._field("MSH", 18).split(self.separators.repetition or "\r")[0].strip()
 
     def _read(self, lines: list[tuple[str, str]]) -> None:
         separators, named = self.separators, self.named
@@ -209,6 +208,10 @@ class Tree:
         if not event and len(parts) > 2 and "_" in parts[2]:
             event = parts[2].partition("_")[2].strip()
         return f"{code}^{event}" if event else code
+
+    @property
+    def encoding_declared(self) -> str:
+        return self._field("MSH", 18).split(self.separators.repetition or "\r")[0].strip()
 
     @property
     def version(self) -> str:
@@ -287,15 +290,16 @@ class Tree:
         """Every place with a value of its own: each non-empty sub-component once, but MSH-1, MSH-2 and nulls."""
         # The hottest loop of the adapter: what most fields are, one repetition without escapes, is done in line.
         separators = self.separators
-        component = separators.component or "\n"
+        component = separators.component
         hard = _hard(separators.repetition + separators.sub + separators.escape)
+        careful = not self.whole or not component
         for segment in self.segments:
-            checked = not self.whole or hard(segment.raw) is not None
+            checked = careful or hard(segment.raw) is not None
             skipped = 2 if segment.name in _HEADERS else 0
             for number, raw in enumerate(segment.fields):
                 if not raw or number <= skipped:
                     continue
-                if checked and (not self.whole or hard(raw)):
+                if checked and (careful or hard(raw)):
                     yield from self._hard_leaves(segment, number, raw)
                 elif component in raw:
                     for c, part in enumerate(raw.split(component), 1):
@@ -501,9 +505,9 @@ def declared_charset(data: bytes) -> str:
     start = data.find(b"MSH")
     if start < 0 or len(data) < start + 8:
         return ""
-    head = re.split(rb"[\r\n]", data[start : start + 4096], maxsplit=1)[0]
-    fields = head.split(head[3:4]) if head[3:4] else []
-    if len(fields) < 18:
+    head = data[start : start + 4096].split(b"\r", 1)[0].split(b"\n", 1)[0]
+    fields = head.split(head[3:4], 18) if head[3:4] else []
+    if len(fields) < 18 or not fields[17]:
         return ""
     return re.split(rb"[~^]", fields[17], maxsplit=1)[0].strip().decode("ascii", "replace")
 
@@ -555,7 +559,7 @@ def _parts(raw: str, separator: str) -> list[str]:
 @lru_cache(maxsize=64)
 def _hard(characters: str) -> Callable[[str], object]:
     """Whether a raw field needs more than a split to components."""
-    return re.compile(f'[{re.escape(characters)}]|""').search
+    return re.compile("|".join([*map(re.escape, characters), '""'])).search
 
 
 def _with_part(raw: str, separator: str, number: int, part: str) -> str:

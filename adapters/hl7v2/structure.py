@@ -98,6 +98,7 @@ class Owners:
     def __init__(self, segments: list[Segment]) -> None:
         self._segments = segments
         self._owner: dict[int, Segment | None] = {}
+        self._position = {id(segment): position for position, segment in enumerate(segments)}
         open_segments: list[Segment] = []
         for segment in segments:
             name = segment.name
@@ -117,7 +118,8 @@ class Owners:
 
     def owned(self, owner: Segment, name: str) -> list[Segment]:
         """The segments of that name below owner, at any depth, in message order."""
-        return [segment for segment in self._segments if segment.name == name and self._is_below(segment, owner)]
+        start = self._position[id(owner)] + 1
+        return [segment for segment in self._segments[start : self.end(owner)] if segment.name == name]
 
     def owner(self, segment: Segment, name: str) -> Segment | None:
         """The nearest owner of that name."""
@@ -128,11 +130,10 @@ class Owners:
 
     def end(self, owner: Segment) -> int:
         """The position after the last segment below owner."""
-        last = next(i for i, segment in enumerate(self._segments) if segment is owner)
-        for i in range(last + 1, len(self._segments)):
-            if self._is_below(self._segments[i], owner):
-                last = i
-        return last + 1
+        end = self._position[id(owner)] + 1
+        while end < len(self._segments) and self._is_below(self._segments[end], owner):
+            end += 1
+        return end
 
     def _is_below(self, segment: Segment, owner: Segment) -> bool:
         current = self._owner.get(id(segment))
