@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Target:
-    """Which resource an entry means. standing: it is there already and a POST with a condition leaves it alone."""
+    """Which resource an entry means.
+
+    standing  it is there already, and a POST with a condition leaves it alone
+    fresh     its id was given just now, so that nobody can have it
+    """
 
     resource_type: str
     id: str
     standing: bool = False
+    fresh: bool = False
 
     @property
     def reference(self) -> str:
@@ -73,7 +78,7 @@ def _target(
     door: Door, entry: Entry, within: Transaction, by_condition: dict[str, Target], going: set[tuple[str, str]]
 ) -> Target | None:
     if not entry.criteria:
-        return Target(entry.resource_type, entry.id or _new_id())
+        return Target(entry.resource_type, entry.id or _new_id(), fresh=not entry.id)
     condition = canonical(entry.resource_type, entry.criteria)
     known = by_condition.get(condition)
     if known is not None and entry.method == "POST":
@@ -95,7 +100,7 @@ def _target(
         target = Target(entry.resource_type, "")
     else:
         own_id = (entry.resource or {}).get("id") if entry.method == "PUT" and door.limits.update_as_create else None
-        target = Target(entry.resource_type, str(own_id or _new_id()))
+        target = Target(entry.resource_type, str(own_id or _new_id()), fresh=not own_id)
     by_condition.setdefault(condition, target)
     return target
 

@@ -66,7 +66,9 @@ def refuse_invalid(documents: Sequence[tuple[str, Document | None]]) -> None:
 def _round(door: Door, entries: Sequence[Entry], within: Transaction) -> tuple[list[Answer], list[Change]]:
     within.lock(names_to_lock(entries))
     found = targets(door, entries, within)
-    current = within.current((target.resource_type, target.id) for target in found if target is not None and target.id)
+    current = within.current(
+        (target.resource_type, target.id) for target in found if target is not None and target.id and not target.fresh
+    )
     changes: list[Change | None] = []
     for entry, target in zip(entries, found, strict=True):
         changes.append(_change(door, entry, target, current))

@@ -15,8 +15,9 @@ def lock(connection: Connection, keys: Iterable[str]) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    for number in sorted({_number(key) for key in keys}):
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (number,))
+    numbers = sorted({_number(key) for key in keys})
+    if numbers:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (numbers,))
 
 
 def _number(key: str) -> int:

@@ -19,12 +19,13 @@ from gateway.fhir.errors import Malformed, TooLarge, Unsupported
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Include, Query, Sort, Value
 from gateway.store.contract import Page, Version
+from gateway.store.index_rows import TEXT_MAX, clean, key, parameter_number
 from gateway.store.schema import index_exact, index_range, index_text, resource, version
-from gateway.store.versions import clean, key, parameter_number
 
 Condition = Any  # a boolean SQL expression
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 
+_CONTENT = (version.c.version, version.c.updated_at, version.c.method, version.c.content)
 INCLUDED_MAX = 10_000
 _ITERATIONS_MAX = 10
 _TABLES = {
@@ -110,34 +111,31 @@ def search(connection: Connection, query: Query, principal: Principal, restrict:
     if query.count == 0:
         return Page((), total=total)
     keys = [_sort_key(query.resource_type, sort).label(f"k{place}") for place, sort in enumerate(query.sort)]
-    base = select(resource.c.rid, resource.c.id, resource.c.version, *keys).where(*where)
-    order: list[Any]
-    if keys:
-        # Named columns, so that "after" and ORDER BY compare the very values that the page mark carries.
-        found = base.subquery("found")
-        page = select(found)
-        sorted_keys = [(found.c[f"k{place}"], sort.descending) for place, sort in enumerate(query.sort)]
-        order = [
-            part
-            for column, descending in sorted_keys
-            for part in (column.is_(None), column.desc() if descending else column)
-        ]
-        row_id = found.c.rid
-    else:
-        page, sorted_keys, order, row_id = base, [], [], resource.c.rid
+    # Named columns, so that "after" and ORDER BY compare the very values that the page mark carries.
+    found: Any = (
+        select(resource.c.rid, resource.c.id, resource.c.version, *keys).where(*where).subquery("found")
+        if keys
+        else resource
+    )
+    sorted_keys = [(found.c[f"k{place}"], sort.descending) for place, sort in enumerate(query.sort)]
+    page = (
+        select(found.c.rid, found.c.id, *_CONTENT, *(column for column, _ in sorted_keys))
+        .select_from(found)
+        .join(version, and_(version.c.rid == found.c.rid, version.c.version == found.c.version))
+    )
+    if not keys:
+        page = page.where(*where)
     if query.after:
-        page = page.where(_after(sorted_keys, row_id, _read_mark(query.after, len(keys))))
-    page = page.order_by(*order, row_id).limit(query.count + 1)
-    rows = connection.execute(page).all()
+        page = page.where(_after(sorted_keys, found.c.rid, _read_mark(query.after, len(keys))))
+    order = [part for column, down in sorted_keys for part in (column.is_(None), column.desc() if down else column)]
+    rows = connection.execute(page.order_by(*order, found.c.rid).limit(query.count + 1)).all()
     further = len(rows) > query.count
     rows = rows[: query.count]
-    matches = _contents(connection, [row.rid for row in rows])
-    mark = _write_mark([*rows[-1][3:], rows[-1].rid]) if further else ""
-    included = (
-        _included(connection, query, [(row.rid, query.resource_type, row.id) for row in rows], builder)
-        if query.includes
-        else ()
-    )
+    matches = [Version(query.resource_type, row[1], row[2], row[3], row[4], bytes(row[5])) for row in rows]
+    mark = _write_mark([*rows[-1][6:], rows[-1][0]]) if further else ""
+    included: Sequence[Version] = ()
+    if query.includes:
+        included = _included(connection, query, [(row[0], query.resource_type, row[1]) for row in rows], builder)
     return Page(matches, included, total, mark)
 
 
@@ -198,9 +196,9 @@ def _token(clause: Clause, value: Value) -> Condition:
 
 def _string(clause: Clause, value: Value) -> Condition:
     if clause.modifier == "exact":
-        wanted = clean(value.text)[:512]
+        wanted = clean(value.text)[:TEXT_MAX]
         return index_text.c.exact == wanted
-    folded = clean(value.folded)[:512]
+    folded = clean(value.folded)[:TEXT_MAX]
     if clause.modifier == "contains":
         return index_text.c.folded.contains(folded, autoescape=True)
     if clause.modifier:

@@ -114,7 +114,7 @@ class SqlStore:
             with self._database.reading() as connection:
                 if not search_sql.sees(connection, resource_type, id, clauses, principal, self._restrict):
                     return None
-        row = self._database.point(versions.READ_SQLITE, versions.READ_POSTGRES, (resource_type, id))
+        row = self._database.point(versions.READ, (resource_type, id))
         return None if row is None else Version(resource_type, id, *row)
 
     def vread(self, resource_type: str, id: str, version: int, principal: Principal) -> Version | None:
@@ -122,7 +122,7 @@ class SqlStore:
             with self._database.reading() as connection:
                 if not search_sql.sees(connection, resource_type, id, clauses, principal, self._restrict):
                     return None
-        row = self._database.point(versions.VREAD_SQLITE, versions.VREAD_POSTGRES, (resource_type, id, version))
+        row = self._database.point(versions.VREAD, (resource_type, id, version))
         return None if row is None else Version(resource_type, id, *row)
 
     def history(self, resource_type: str, id: str, principal: Principal, count: int = 20, before: int = 0) -> Page:

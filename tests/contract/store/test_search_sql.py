@@ -12,8 +12,8 @@ from gateway.fhir.principal import GATEWAY, Principal
 from gateway.search.parameters import _tables, parameters
 from gateway.search.query import Clause, Entry, Exact, Include, Query, Range, Sort, Text, Value
 from gateway.store.contract import Version, Write
+from gateway.store.index_rows import parameter_number
 from gateway.store.sql import SqlStore, open_store
-from gateway.store.versions import parameter_number
 
 
 def put(store: SqlStore, reference: str, *entries: Entry, version: int = 1, at: int = 1_000_000) -> None:
