@@ -1,7 +1,7 @@
-"""The inbox as an MLLP listener sees it: a message's bytes in, the bytes of the acknowledgement out.
+"""The inbox as a listener of a format's own wire sees it: a message's bytes in, the bytes of the acknowledgement out.
 
-The listener itself is the v2 adapter's (adapters/hl7v2/listen.py); the composition root hands it this callback. An error that
-leaves it tells the listener what to do: Unavailable and Busy close the connection without an answer, others are refused.
+The listener itself is the adapter's (adapters/hl7v2/listen.py); the composition root hands it this callback. An error that leaves
+it tells the listener what to do: Unavailable and Busy end the connection without an answer, so that the sender sends again.
 """
 
 from __future__ import annotations
@@ -13,27 +13,25 @@ from concurrent.futures import Executor
 from gateway.fhir.errors import TooLarge
 from gateway.inbox.receive import Inbox
 
-Peer = tuple[str, int, int]
-SourceOf = Callable[[bytes, Peer], str]
-Receive = Callable[[bytes, Peer], Awaitable[bytes]]
+Callback = Callable[[bytes], Awaitable[bytes]]
 
 
-def receiver(inbox: Inbox, source_of: SourceOf, executor: Executor | None = None) -> Receive:
-    """The callback for connections.
+def receiver(inbox: Inbox, source_name: str, executor: Executor | None = None) -> Callback:
+    """The callback for one source's connections.
 
-    source_of  which source speaks, by the message's head, its address and port, or our port; raises NotFound
-    executor   threads in which the synchronous commit runs; the loop's own when None
-    returns    awaitable acknowledgement; b"" when the sender wants none
+    executor  threads in which the synchronous commit runs; the loop's own when None
+    returns   awaitable acknowledgement; b"" when the sender wants none
+    raises    NotFound, at once, when no source has that name
     """
+    inbox.source(source_name)
 
-    def receive(message: bytes, peer: Peer) -> bytes:
-        name = source_of(message, peer)
+    def receive(message: bytes) -> bytes:
         try:
-            return inbox.receive(message, name).reply
+            return inbox.receive(message, source_name).reply
         except TooLarge as error:
-            return inbox.refusal(message[:4096], name, error)  # The head is enough to say whom it answers.
+            return inbox.refusal(message[:4096], source_name, error)  # The head is enough to say whom it answers.
 
-    async def callback(message: bytes, peer: Peer) -> bytes:
-        return await asyncio.get_running_loop().run_in_executor(executor, receive, message, peer)
+    async def callback(message: bytes) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(executor, receive, message)
 
     return callback

@@ -192,10 +192,10 @@ def run(database_url: str, port: int, hospital_url: str, point: str, passings: i
 
 
 async def _listen(inbox: Inbox, port: int, at: Callable[[str], None], ready: Connection) -> None:
-    receive = receiver(inbox, lambda message, peer: "clinic")
+    receive = receiver(inbox, "clinic")
 
     async def answered(message: bytes, peer: Any) -> bytes:
-        reply = await receive(message, peer)
+        reply = await receive(message)
         at("before-reply")
         return reply
 

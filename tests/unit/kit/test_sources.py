@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.kit.sources import read_sources
+from adapters.kit.sources import load
 from gateway.fhir.errors import Invalid
 
 WHOLE = """
@@ -31,40 +31,43 @@ def site(folder: Path, name: str, text: str) -> None:
 
 def test_a_site_is_read_with_its_own_folder_for_tables(tmp_path: Path) -> None:
     site(tmp_path, "hospital", WHOLE)
-    (source,) = read_sources(tmp_path, formats=["hl7v2"]).values()
+    (source,) = load(tmp_path).values()
     assert (source.name, source.tables, source.timezone) == ("demo-hospital", "hospital", "+08:00")
     assert source.send["mllp"]["port"] == 2576
     assert source.events == {"Task.plan-take-up.accepted": "ADT^A08"}
     assert source.options["encoding"] == "GB18030"
 
 
+def test_a_site_without_a_name_bears_its_folders(tmp_path: Path) -> None:
+    site(tmp_path, "clinic", 'organisation = "A"')
+    assert list(load(tmp_path)) == ["clinic"]
+
+
 def test_only_enabled_sites_are_read(tmp_path: Path) -> None:
     site(tmp_path, "a", 'name = "a"\norganisation = "A"')
     site(tmp_path, "b", 'name = "b"\norganisation = "B"')
-    assert list(read_sources(tmp_path)) == ["a", "b"]
-    assert list(read_sources(tmp_path, ("b",))) == ["b"]
-    assert read_sources(tmp_path / "none") == {}
+    assert list(load(tmp_path)) == ["a", "b"]
+    assert list(load(tmp_path, ("b",))) == ["b"]
+    assert load(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("name = ", "x/source.toml"),
-        ('organisation = "A"', "x/source.toml#name"),
-        ('name = "a b"\norganisation = "A"', "x/source.toml#name"),
-        ('name = "a"\norganisation = "A"\nformats = "hl7v2"', "x/source.toml#formats"),
-        ('name = "a"\norganisation = "A"\nformat = "fax"', "x/source.toml#format"),
-        ('name = "a"\norganisation = 7', "x/source.toml#organisation"),
-        ('name = "a"\norganisation = "A"\ntimezone = "8"', "x/source.toml#timezone"),
-        ('name = "a"\norganisation = "A"\n[send.fax]', "x/source.toml#send.fax"),
-        ('name = "a"\norganisation = "A"\n[send.mllp]\nhost = "h"', "x/source.toml#send.mllp.port"),
-        ('name = "a"\norganisation = "A"\n[events]\nx = "y"', "x/source.toml#events"),
+        ("name = ", "sites/x/source.toml"),
+        ('name = "a b"\norganisation = "A"', "sites/x/source.toml#name"),
+        ('name = "a"\norganisation = "A"\nformats = "hl7v2"', "sites/x/source.toml#formats"),
+        ('name = "a"\norganisation = 7', "sites/x/source.toml#organisation"),
+        ('name = "a"\norganisation = "A"\ntimezone = "8"', "sites/x/source.toml#timezone"),
+        ('name = "a"\norganisation = "A"\n[send]\nhttp = "u"', "sites/x/source.toml#send.http"),
+        ('name = "a"\norganisation = "A"\n[send.mllp]\nhost = "h"', "sites/x/source.toml#send.mllp.port"),
+        ('name = "a"\norganisation = "A"\n[events]\nx = "y"', "sites/x/source.toml#events"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_and_key(tmp_path: Path, text: str, place: str) -> None:
     site(tmp_path, "x", text)
     with pytest.raises(Invalid) as refused:
-        read_sources(tmp_path, formats=["hl7v2"])
+        load(tmp_path)
     (issue,) = refused.value.issues
     assert issue.expression == (place,)
     assert place in issue.zh
@@ -75,9 +78,9 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
     site(tmp_path, "x", 'nam = "a"\norganisation = "A"')
     site(tmp_path, "y", 'name = "y"')
     with pytest.raises(Invalid) as refused:
-        read_sources(tmp_path, ("x", "y", "z"))
+        load(tmp_path, ("x", "y", "z"))
     places = {issue.expression[0].rpartition("/")[2] for issue in refused.value.issues}
-    assert len(refused.value.issues) == 4
+    assert len(refused.value.issues) == 3
     assert "source.toml#organisation" in places
 
 
@@ -85,4 +88,4 @@ def test_two_sites_of_one_name_are_refused(tmp_path: Path) -> None:
     site(tmp_path, "x", 'name = "a"\norganisation = "A"')
     site(tmp_path, "y", 'name = "a"\norganisation = "A"')
     with pytest.raises(Invalid):
-        read_sources(tmp_path)
+        load(tmp_path)
