@@ -229,37 +229,31 @@ class Assembly:
             concept = (
                 value if isinstance(value, dict) else {"coding": [{"system": concept_map.source_system, "code": value}]}
             )
-            known = False
-            for coding in list(concept.get("coding", ())):
+            codings = list(concept.get("coding", ()))
+            for coding in codings:
                 if "system" not in coding and "code" in coding:
                     coding["system"] = concept_map.source_system  # the row says whose code it is
                 target = concept_map.translate(coding.get("code", ""))
-                if target is not None:
-                    known = True
-                    if target.coding not in concept["coding"]:
-                        concept["coding"].append(target.coding)
-            if not known and place is not None and concept.get("coding"):
+                if target is not None and target.coding not in concept["coding"]:
+                    concept["coding"].append(target.coding)
+            if codings and not any(concept_map.lists(coding.get("code", "")) for coding in codings):
                 self._unknown(row, place)
             return concept
         code = value.get("code", "") if isinstance(value, dict) else value
         target = concept_map.translate(code)
-        if target is None and place is not None:
+        if not concept_map.lists(code):
             self._unknown(row, place)
-        kept = {
-            "url": canonical.extension("source-code"),
-            "valueCoding": {"system": concept_map.source_system, "code": code},
-        }
+        own = {"system": concept_map.source_system, "code": code}
+        kept = {"url": canonical.extension("source-code"), "valueCoding": own}
         if step.type == "Coding":
-            return (
-                {"extension": [kept], **target.coding}
-                if target
-                else {"system": concept_map.source_system, "code": code}
-            )
+            return {"extension": [kept], **target.coding} if target else own
         if target is None:
             return {"_": {"extension": [kept]}}
         return target.code
 
-    def _unknown(self, row: Row, place: Node) -> None:
+    def _unknown(self, row: Row, place: Node | None) -> None:
+        if place is None:  # a literal of a table, checked by its case
+            return
         self.issues.add(
             "code-invalid",
             f"代码表 {row.codes} 中没有此代码；原码已保留，请在 mappings/codes/{row.codes}.json 中补充后重放",
