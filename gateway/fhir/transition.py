@@ -156,6 +156,11 @@ def govern(
     for name in KEPT:
         if name in before and name not in after:
             after[name] = before[name]
+    if before.get("identifier"):  # numbers by which partners answer are never lost
+        after["identifier"] = [
+            *before["identifier"],
+            *(n for n in after["identifier"] if n not in before["identifier"]),
+        ]
     changed = [
         name
         for name in INVARIANT
@@ -192,7 +197,7 @@ def govern(
                 for need in missing
             )
         )
-    _name(machine, after, machine.states[taken.to])
+    _name(machine, after, machine.states[taken.to], (before.get("businessStatus") or {}).get("coding", ()))
     return taken
 
 
@@ -203,15 +208,21 @@ def _present(need: str, task: Mapping[str, Any]) -> bool:
     return bool(value and value.get("start")) if need == "expected-date" else bool(value)
 
 
-def _name(machine: Machine, task: dict[str, Any], state: State) -> None:
-    """Write the state into businessStatus, beside codings of other systems."""
-    if not machine.system or business_state(machine, task) == state.name:
+def _name(machine: Machine, task: dict[str, Any], state: State, old: Collection[Mapping[str, Any]] = ()) -> None:
+    """Write the state into businessStatus, first, before codings of other systems; old: those of the state that was left."""
+    if not machine.system:
         return
-    business = dict(task.get("businessStatus") or {})
-    others = [coding for coding in business.get("coding", ()) if coding.get("system") != machine.system]
-    business["coding"] = [{"system": machine.system, "code": state.name, "display": state.zh}, *others]
-    business["text"] = state.zh
-    task["businessStatus"] = business
+    codings = (task.get("businessStatus") or {}).get("coding", ())
+    if (
+        codings
+        and business_state(machine, task) == state.name
+        and codings[0].get("system") == machine.system
+        and not old
+    ):
+        return
+    others = [coding for coding in codings if coding.get("system") != machine.system and coding not in old]
+    ours = {"system": machine.system, "code": state.name, "display": state.zh}
+    task["businessStatus"] = {**(task.get("businessStatus") or {}), "coding": [ours, *others], "text": state.zh}
 
 
 def _stable(value: Any) -> Any:

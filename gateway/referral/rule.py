@@ -50,6 +50,7 @@ class Referral:
                 at="Task",
             )
         if change.before is None:
+            _refuse_answer_to_nothing(change.after)
             begin(table, change.after, actors(principal, change.after, table.actors, transaction))
             _need_focus(change.after)
             return
@@ -68,24 +69,31 @@ class Referral:
             change.after["lastModified"] = instant(transaction.now(), self.zone)
 
     def request_rule(self, change: Change, transaction: Transaction) -> None:
-        """A referral's ServiceRequest is its placer's: nobody else changes it (workflow I3)."""
+        """A referral's ServiceRequest is its placer's: nobody else changes it (workflow I3). A new one gets a number."""
         if change.resource_type != "ServiceRequest" or not is_referral(change.before or change.after, self.base):
             return
-        principal, owner = (
-            transaction.principal,
-            organisation_codes((change.before or change.after or {}).get("requester"), transaction),
-        )
-        if not principal.organisation or not owner or principal.organisation in owner:
+        principal = transaction.principal
+        owner = organisation_codes((change.before or change.after or {}).get("requester"), transaction)
+        if principal.organisation and owner and principal.organisation not in owner:
+            if change.before is not None and change.after is not None and principal.role == "source":
+                keep(change)  # a receiver's answer repeats the request it answers
+                return
+            raise Forbidden(
+                "business-rule",
+                zh="转诊申请只能由申请机构（ServiceRequest.requester）修改；接收方请更新 Task。",
+                en="only the organisation in ServiceRequest.requester may change a referral; the receiver updates its Task.",
+                at="ServiceRequest.requester",
+            )
+        if change.after is None:
             return
-        if change.before is not None and change.after is not None and principal.role == "source":
-            keep(change)  # a receiver's answer repeats the request it answers
-            return
-        raise Forbidden(
-            "business-rule",
-            zh="转诊申请只能由申请机构（ServiceRequest.requester）修改；接收方请更新对应的 Task。",
-            en="only the organisation in ServiceRequest.requester may change a referral; the receiver updates its Task.",
-            at="ServiceRequest.requester",
-        )
+        if not change.after.get("identifier"):  # partners answer by the referral's number
+            system = sid(min(owner, default="alliance"), "referral", self.base)
+            change.after["identifier"] = [{"system": system, "value": change.id}]
+        first = {state.request for state in machine(self.base).states.values() if state.kind == "start"}
+        if principal.role == "source" and change.before is not None and change.after.get("status") in first:
+            now = change.before.get("status")
+            if now not in first:  # a message repeated or come late does not open again what has ended
+                change.after["status"] = now
 
     def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
         """What follows from these changes, as further entries of the same transaction."""
@@ -123,6 +131,11 @@ class Referral:
             yield self._record(change.after, self._event(taken), taken.actor, transaction)
         if now.request and request.get("status") != now.request:
             yield put({**request, "status": now.request})
+        numbers = [
+            number for number in request.get("identifier", ()) if number not in change.after.get("identifier", ())
+        ]
+        if change.before is None and numbers:
+            yield put({**change.after, "identifier": [*change.after.get("identifier", ()), *numbers]})
 
     def _of_request(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
         assert change.after is not None
@@ -196,7 +209,7 @@ class Referral:
         identifier = {"system": sid("alliance", "referral-task", self.base), "value": change.id}
         task = {
             "resourceType": "Task",
-            "identifier": [identifier],
+            "identifier": [identifier, *request.get("identifier", ())],
             "status": status,
             "intent": "order",
             "priority": request.get("priority", "routine"),
@@ -264,6 +277,16 @@ def _target(reference: Mapping[str, Any]) -> str:
 
 def _focuses(task: Mapping[str, Any] | None, reference: str) -> bool:
     return bool(task) and _target((task or {}).get("focus") or {}) == reference
+
+
+def _refuse_answer_to_nothing(task: Mapping[str, Any]) -> None:
+    if "focus" not in task and "owner" not in task and "requester" not in task:
+        raise Conflict(
+            "not-found",
+            zh="没有这个单号的转诊，无法更新其状态；请核对转诊单号，或在申请到达后重放本消息。",
+            en="there is no referral with this number to answer; check the number, or replay the message after the referral.",
+            at="Task.identifier",
+        )
 
 
 def _need_focus(task: Mapping[str, Any]) -> None:

@@ -20,8 +20,11 @@ def machine(base: str = BASE, folder: Path = FOLDER) -> Machine:
 
 
 def is_referral_task(task: Mapping[str, Any] | None, base: str = BASE) -> bool:
-    """Whether a Task coordinates a referral: its code says so."""
-    return bool(task) and has_coding((task or {}).get("code"), code_system("task-code", base), "referral")
+    """Whether a Task coordinates a referral: its code says so, or, in a partner's short answer, the state it gives."""
+    if not task:
+        return False
+    stated = any(c.get("system") == machine(base).system for c in (task.get("businessStatus") or {}).get("coding", ()))
+    return stated or has_coding(task.get("code"), code_system("task-code", base), "referral")
 
 
 def is_referral(service_request: Mapping[str, Any] | None, base: str = BASE) -> bool:

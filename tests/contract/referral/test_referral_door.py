@@ -194,6 +194,45 @@ def test_a_receivers_answer_does_not_change_the_request(door: Door) -> None:
     assert get(door, "ServiceRequest", request_id) == before
 
 
+def test_a_partner_answers_by_the_referrals_number(door: Door) -> None:
+    request_id, task_id = new(door)
+    (number,) = get(door, "ServiceRequest", request_id)["identifier"]
+    assert number in get(door, "Task", task_id)["identifier"]
+    foreign = {"system": "http://terminology.hl7.org/CodeSystem/v2-0283", "code": "A"}
+    ours = {"system": code_system("referral-state"), "code": "accepted"}
+    answer = {
+        "resourceType": "Task",
+        "identifier": [number],
+        "status": "accepted",
+        "businessStatus": {"coding": [foreign, ours]},
+        "intent": "order",
+    }
+    door.update("Task", "", answer, HOSPITAL, criteria=f"identifier={number['system']}|{number['value']}")
+    task = get(door, "Task", task_id)
+    assert [coding["code"] for coding in task["businessStatus"]["coding"]] == ["accepted", "A"]
+    assert len(task["identifier"]) == 2  # the number and the gateway's own; what the answer left out is kept
+    assert task["owner"]["reference"] == "Organization/hospital"
+    withdrawn = move(door, task_id, CLINIC, status="cancelled", statusReason=REASON)
+    assert [coding["code"] for coding in withdrawn["businessStatus"]["coding"]] == ["withdrawn"]
+
+
+def test_an_answer_to_no_referral_is_refused_and_leaves_nothing(door: Door) -> None:
+    ours = {"system": code_system("referral-state"), "code": "accepted"}
+    number = {"system": "urn:x:referral", "value": "1"}
+    answer = {"resourceType": "Task", "identifier": [number], "status": "accepted", "intent": "order"}
+    with pytest.raises(Conflict, match="no referral with this number"):
+        door.create({**answer, "businessStatus": {"coding": [ours]}}, HOSPITAL)
+
+
+def test_a_late_repetition_does_not_open_a_withdrawn_referral_again(door: Door) -> None:
+    sender = Principal("clinic-his", "99000002", "source")
+    request_id, task_id = new(door, principal=sender)
+    move(door, task_id, CLINIC, status="cancelled", statusReason=REASON)
+    stored = get(door, "ServiceRequest", request_id)
+    door.update("ServiceRequest", request_id, {**stored, "status": "active"}, sender)
+    assert get(door, "ServiceRequest", request_id)["status"] == "revoked"
+
+
 def test_a_referral_needs_a_receiver(door: Door) -> None:
     without = request()
     del without["performer"]
