@@ -50,6 +50,7 @@ from gateway.outbox.work import Limits as OutboxLimits
 from gateway.outbox.work import Sender
 from gateway.plans import discharge
 from gateway.plans.planned import Options
+from gateway.plans.take_back import take_back
 from gateway.plans.take_up import Plans
 from gateway.referral.rule import Referral
 from gateway.settings import Settings, listening_allowed
@@ -100,10 +101,11 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
     door = Door(
         store,
-        rules=(referral.task_rule, referral.request_rule, plans.task_rule),
+        rules=(referral.task_rule, referral.request_rule, plans.task_rule, plans.plan_rule),
         consequences=(
             referral.consequence,
             plans.consequence,
+            functools.partial(take_back, base=settings.base),
             routes(exchange.sources.values(), _code_of, settings.base),
         ),
         base_url=f"{settings.public_url or f'http://{settings.host}:{settings.port}'}/fhir",
@@ -285,7 +287,8 @@ def _organisations(exchange: Exchange) -> Iterable[tuple[str, str]]:
     for source in exchange.sources.values():
         listed = exchange.tables(source)[1].named(ORGANIZATIONS) if source.format else None
         for target in listed.forward.values() if listed else ():
-            found[target.code] = target.display or found.get(target.code, "")
+            if target is not None:
+                found[target.code] = target.display or found.get(target.code, "")
     return sorted(found.items())
 
 

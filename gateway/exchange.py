@@ -83,7 +83,7 @@ class Exchange:
         if format and format not in self.adapters:
             self.adapter(Source(name=format, organisation="", format=format))
         for candidate in [format] if format else sorted(self.adapters, key=lambda found: found == "tabular"):
-            source = Source(name=name or candidate, organisation="local", format=candidate)
+            source = Source(name=candidate, organisation="local", format=candidate)
             try:
                 parts = self.adapters[candidate].split(data, source)
                 tree = self.adapters[candidate].parse(parts[0], source) if parts else None
