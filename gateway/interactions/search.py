@@ -30,6 +30,8 @@ def search(
 
 def understood(door: Door, resource_type: str, pairs: Sequence[tuple[str, str]], lenient: bool) -> Query:
     """The query, with the page size bounded; its applied pairs tell what is done, not what was asked."""
+    # fhirpy's count() asks in another server's words.
+    pairs = [("_total", "accurate") if name == "_totalMethod" else (name, value) for name, value in pairs]
     query = door.query(resource_type, pairs, lenient)
     asked = any(name == "_count" for name, _ in query.applied)
     size = min(query.count, door.limits.count_max) if asked or query.count == 0 else door.limits.count

@@ -1,0 +1,37 @@
+"""A real server on a real socket for tests of REST: uvicorn in a thread, a door on a store."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import uvicorn
+from fastapi import FastAPI
+
+from gateway.interactions.door import Door
+from gateway.interactions.http import FhirApplication, mount
+
+
+@contextlib.contextmanager
+def serving(door: Door) -> Iterator[str]:
+    """The base URL of a server on this door; stopped at the end."""
+    app = FastAPI()
+    application = FhirApplication(door)
+    mount(app, application)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/fhir"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listener.close()
+        application.close()
