@@ -1,6 +1,6 @@
 """HL7 CDA R2 as Chinese hospitals share it (WS/T 500, WS/T 483). HTTP alone answers: a CDA has no reply of its own."""
 
-from adapters.cda.encode import encode
+from adapters.cda.encode import encode, new
 from adapters.cda.parse import envelope, parse
 from adapters.kit.contract import Adapter
 from adapters.kit.xmlpath import compile_path
@@ -10,6 +10,7 @@ adapter = Adapter(
     parse=parse,
     envelope=envelope,
     encode=encode,
+    new=new,
     check_path=compile_path,
     media_type="application/xml",
     abilities=frozenset({"reads", "writes"}),

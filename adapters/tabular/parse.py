@@ -7,7 +7,8 @@ options.encoding    as the sender declares it; what the bytes show wins, with a 
 options.delimiter   where the sniffing is not enough
 options.header_row  the header's line, from 1, where titles stand above it
 options.required    columns that must be there
-options.lane        the column that holds the person's local number; options.empty_texts: texts that mean nothing
+options.lane        the column that holds the person's local number, 居民编号 by default
+options.empty_texts texts that mean nothing
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from adapters.tabular.tree import RowTree
 from gateway.fhir.errors import Issue, Malformed
 
 EMPTY = ("null", "NULL")
+LANE = "居民编号"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 _DAMAGED = re.compile(r"\d(\.\d+)?[Ee]\+1\d")
 
@@ -71,11 +73,9 @@ def parse(data: bytes, source: Source) -> RowTree:
                 en=f"row {number}, column {column}: the quote does not close; correct it and send again",
                 at=column,
             )
-    issues = [
-        _damaged(column, number)
-        for column, cell in zip(sheet.columns, found, strict=True)
-        if _DAMAGED.fullmatch(cell.text.strip())
-    ]
+    pairs = zip(sheet.columns, found, strict=True)
+    damaged = [column for column, cell in pairs if _DAMAGED.fullmatch(cell.text.strip())]
+    issues = [_damaged(column, number) for column in damaged]
     if not sheet.declared_truly:
         issues.append(_misdeclared(sheet.codec))
     return RowTree(
@@ -89,6 +89,7 @@ def parse(data: bytes, source: Source) -> RowTree:
         mark=sheet.mark,
         empty=_empty(source),
         issues=tuple(issues),
+        damaged=frozenset(damaged),
     )
 
 
@@ -108,7 +109,7 @@ def envelope(data: bytes, source: Source) -> Envelope:
     raises  Malformed as parse
     """
     tree = parse(data, source)
-    column = str(source.options.get("lane", ""))
+    column = str(source.options.get("lane", LANE))
     lane = next((node.text.strip() for node in tree.select(column)), "") if column else ""
     return Envelope(control_id=f"{tree.kind}-{hashlib.sha256(data).hexdigest()[:32]}", kind=tree.kind, lane=lane)
 
@@ -202,6 +203,7 @@ def _damaged(column: str, number: int) -> Issue:
         f"row {number}, column {column}: a spreadsheet made scientific notation of a long number, its end is lost; "
         "format the column as text and export again",
         (column,),
+        "warning",
     )
 
 

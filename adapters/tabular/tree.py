@@ -43,6 +43,7 @@ class RowTree:
     data    the bytes it came from, b"" once something was put, or for a row that we made
     head    the header line as it stands, with what is above it and its line end; "" to be written from columns
     mark    the byte order mark, and codec the one that writes without it
+    damaged columns whose number a spreadsheet cut: they stand in the ledger, but no row of a table gets what is left
     """
 
     kind: str
@@ -55,6 +56,7 @@ class RowTree:
     mark: bytes = b""
     empty: frozenset[str] = frozenset({""})
     issues: tuple[Issue, ...] = ()
+    damaged: frozenset[str] = frozenset()
 
     @property
     def root(self) -> CellNode:
@@ -68,7 +70,7 @@ class RowTree:
         if name == ".":
             return [self.root if node is None else node]
         found = CellNode(name, self)
-        return [found] if found.text else []
+        return [found] if found.text and name not in self.damaged else []
 
     def leaves(self) -> Iterator[Node]:
         return (node for node in (CellNode(column, self) for column in self.columns) if node.text)
