@@ -278,7 +278,9 @@ def _code_of(reference: str, within: Transaction) -> str:
 
 
 def _plan_options(settings: Settings) -> Options:
-    return dataclasses.replace(Options(), zone=settings.zone, base=settings.base)
+    return dataclasses.replace(
+        Options(), default_contact=settings.default_contact, zone=settings.zone, base=settings.base
+    )
 
 
 def _organisations(exchange: Exchange) -> Iterable[tuple[str, str]]:

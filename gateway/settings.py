@@ -159,11 +159,10 @@ class Settings(BaseSettings):
     update_as_create: bool = Field(
         default=True, title="允许用 PUT 按客户端给的 id 新建", description="allow PUT to create with the client's id"
     )
-    first_contact_days: int = Field(
-        default=7,
-        ge=0,
-        title="出院指导未写明时，首次随访在出院后几天内",
-        description="days after discharge for the first contact when the guidance says nothing",
+    default_contact: bool = Field(
+        default=True,
+        title="出院指导未写明时，按联盟默认（mappings/plans/defaults.csv）安排首次随访",
+        description="a plan without a dated contact gets the alliance's default first contact (mappings/plans/defaults.csv)",
     )
     report_threshold: int = Field(
         default=5,
