@@ -53,7 +53,7 @@ class XmlNode:
 
     @property
     def path(self) -> str:
-        return path_of((self.element, self.attribute))
+        return self.tree.path_of((self.element, self.attribute))
 
     @property
     def text(self) -> str:
@@ -92,6 +92,7 @@ class XmlTree:
         self.issues = document.issues + issues
         self._names, self._places = structure.names, structure.places(document.root)
         self.changed = not document.data
+        self._paths: dict[etree._Element, str] = {}  # an element's address, until another one is put beside it
 
     @property
     def kind(self) -> str:
@@ -135,6 +136,20 @@ class XmlTree:
     def _start(self, node: Node | None) -> etree._Element:
         assert node is None or isinstance(node, XmlNode)
         return self._top if node is None else node.element
+
+    def path_of(self, place: Place) -> str:
+        """The concrete address: /ClinicalDocument/recordTarget[1]/patientRole[1]/id[2]/@extension."""
+        element, attribute = place
+        path = self._paths.get(element)
+        if path is None:
+            parent, name = element.getparent(), local_name(element)
+            if parent is None:
+                path = f"/{name}"
+            else:
+                position = 1 + sum(1 for each in element.itersiblings("{*}" + name, preceding=True))
+                path = f"{self.path_of((parent, ''))}/{name}[{position}]"
+            self._paths[element] = path
+        return path + _attribute_step(attribute) if attribute else path
 
     def nulled(self, path: str, node: Node | None = None) -> bool:
         """False: XML of these formats has no word for "delete this"."""
@@ -181,6 +196,7 @@ class XmlTree:
     def _create(self, parent: etree._Element, step: Step, path: str) -> etree._Element:
         namespace = str(parent.tag).rpartition("}")[0]
         child = etree.Element(f"{namespace}}}{step.name}" if namespace else step.name)
+        self._paths.clear()
         same = [each for each in parent if local_name(each) == step.name]
         if same:  # repetitions stand together
             same[-1].addnext(child)
@@ -217,27 +233,15 @@ class XmlTree:
                 "value",
                 zh="值中含有 XML 不能承载的控制字符；请在来源处删除",
                 en="the value holds a control character that XML cannot carry; remove it where it comes from",
-                at=path_of(place),
+                at=self.path_of(place),
             ) from None
         self.changed = True
 
 
-def path_of(place: Place) -> str:
-    """The concrete address: /ClinicalDocument/recordTarget[1]/patientRole[1]/id[2]/@extension."""
-    element, attribute = place
-    steps: list[str] = []
-    while (parent := element.getparent()) is not None:
-        name = local_name(element)
-        position = 1 + sum(1 for each in element.itersiblings("{*}" + name, preceding=True))
-        steps.append(f"{name}[{position}]")
-        element = parent
-    steps.append(local_name(element))
-    path = "/" + "/".join(reversed(steps))
-    if not attribute:
-        return path
+def _attribute_step(attribute: str) -> str:
     uri, _, name = attribute.rpartition("}")
     prefix = "" if not uri else "xsi:" if uri == "{" + XSI else "*:"
-    return f"{path}/@{prefix}{name}"
+    return f"/@{prefix}{name}"
 
 
 def _full_name(written: str) -> str:
