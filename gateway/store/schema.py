@@ -119,8 +119,7 @@ message = Table(
     Index("message_state", "source", "state"),
     # Only what is in flight is in these, so that a claim costs the same after ten years of settled messages.
     Index(
-        "message_due",
-        "due_at",
+        "message_in_flight",
         "id",
         sqlite_where=text("state = 'received'"),
         postgresql_where=text("state = 'received'"),
@@ -157,7 +156,7 @@ job = Table(
     Column("leased_until", BigInteger, nullable=False),
     Index("job_target_state", "target", "state"),
     Index("job_focus", "focus"),
-    Index("job_due", "due_at", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+    Index("job_in_flight", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
     Index(
         "job_lane",
         "target",

@@ -65,9 +65,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
-        "job_due",
+        "job_in_flight",
         "job",
-        ["due_at", "id"],
+        ["id"],
         unique=False,
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
@@ -110,9 +110,9 @@ def upgrade() -> None:
     )
     op.create_index("message_control_id", "message", ["source", "control_id"], unique=False)
     op.create_index(
-        "message_due",
+        "message_in_flight",
         "message",
-        ["due_at", "id"],
+        ["id"],
         unique=False,
         sqlite_where=sa.text("state = 'received'"),
         postgresql_where=sa.text("state = 'received'"),
