@@ -247,9 +247,9 @@ class Assembly:
         kept = {"url": canonical.extension("source-code"), "valueCoding": own}
         if step.type == "Coding":
             return {"extension": [kept], **target.coding} if target else own
-        if target is None:
-            return {"_": {"extension": [kept]}}
-        return target.code
+        if concept_map.lists(code) and target is not None:
+            return target.code
+        return {"_": {"extension": [kept]}, "value": target.code if target else None}
 
     def _unknown(self, row: Row, place: Node | None) -> None:
         if place is None:  # a literal of a table, checked by its case
@@ -360,6 +360,8 @@ def _set(container: Document, step: Step, value: Any) -> None:
     """Put a value at the last step; an empty object beside a primitive stands for what could not be coded."""
     if isinstance(value, dict) and "_" in value:
         container.setdefault("_" + step.name, value["_"])
+        if value["value"] is not None:
+            container[step.name] = value["value"]
     elif not step.many:
         container[step.name] = value
     else:
