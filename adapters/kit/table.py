@@ -62,7 +62,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table, checked; where names file and line for every complaint."""
+    """One line of a table, checked; where names file and line for every complaint.
+
+    trail  the names of its steps, as the ledger shows them; each: one of them makes an item a source node
+    """
 
     origin: Origin
     condition: Condition | None
@@ -76,11 +79,19 @@ class Row:
     note: str
     where: str
     ignored: bool
+    trail: str = field(init=False)
+    each: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Worked out once, because each message asks for them thousands of times.
+        object.__setattr__(self, "trail", ".".join(step.name for step in self.steps))
+        object.__setattr__(self, "each", any(step.index == EACH for step in self.steps))
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What an overlay replaces: the rows of the same source, condition and instance."""
-        return (self.origin.text, repr(self.condition), self.instance)
+        held = self.condition
+        return (self.origin.text, f"{held.path} {held.verb} {sorted(held.texts)}" if held else "", self.instance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +171,11 @@ class _Reader:
     line: int = 0
 
     def rows(self, data: bytes) -> list[Row]:
-        text = data.decode("utf-8-sig")
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            self._complain("file", "不是 UTF-8；请在表格软件中另存为“CSV UTF-8”", "is not UTF-8: save it as CSV UTF-8")
+            return []
         reader = csv.DictReader(text.split("\n"), skipinitialspace=True)
         if tuple(reader.fieldnames or ()) != COLUMNS:
             self._complain("header", f"列应为 {','.join(COLUMNS)}", f"the columns must be {','.join(COLUMNS)}")
@@ -191,6 +206,8 @@ class _Reader:
             table, conversion = conversion, ""
             if table not in self.names:
                 self._complain("conversion", f"没有表 {table}.csv", f"there is no table {table}.csv")
+            elif cells["element"] and len(self.issues) == before:
+                self._fits(table, steps[-1].type if steps else instance.partition(":")[0])
         elif conversion and not self.known_conversion(conversion):
             self._complain("conversion", f"没有名为 {conversion} 的转换", f"no conversion is named {conversion}")
         if cells["codes"] and not self.known_codes(cells["codes"]):
@@ -211,12 +228,20 @@ class _Reader:
             cells["note"], f"{self.path.name}:{self.line}", not cells["element"],
         )  # fmt: skip
 
+    def _fits(self, table: str, wanted: str) -> None:
+        """A table makes what its name says: an Identifier cannot stand where a HumanName does."""
+        target = _TABLE_NAME.match(table)["target"]  # type: ignore[index]
+        if wanted not in ("", target) and not (wanted == "Reference" and target in elements.resource_types()):
+            self._complain("conversion", f"{table} 得到的不是 {wanted}", f"{table} does not make a {wanted}")
+
     def _origin(self, text: str) -> Origin:
         if text == "null":
             return Origin("null", text)
         if len(text) >= 2 and text[0] == text[-1] == '"':
             return Origin("literal", text[1:-1])
         if text.startswith("@") and not text.startswith("@@") and re.fullmatch(r"@[A-Za-z][A-Za-z:]*", text):
+            if text != "@source" and text[1:].partition(":")[0] not in elements.resource_types():
+                self._complain("source", f"{text[1:]} 不是资源类型", f"{text[1:]} is not a resource type")
             return Origin("instance", text[1:])
         parts = tuple(part.strip() for part in text.split(" & "))
         for part in parts:
@@ -270,7 +295,7 @@ class _Reader:
         return "", False, self._steps(target, rest) if rest else ()
 
     def _steps(self, place: str, rest: str) -> tuple[Step, ...]:
-        steps = []
+        steps: list[Step] = []
         for part in rest.split("."):
             match = _STEP.match(part)
             structure = elements.structure(place)
