@@ -177,7 +177,8 @@ def _detail(detail: Mapping[str, Any], said: guidance.Instruction, timing: Docum
     coding = {"system": code_system("plan-activity-kind", base), "code": named.name, "display": named.zh}
     made: Document = {key: value for key, value in detail.items() if key not in ("description", "status")}
     made.setdefault("code", {"coding": [coding], "text": named.zh})
-    made["status"] = detail.get("status") or ("scheduled" if timing else "not-started")
+    status = detail.get("status") or "not-started"  # R4 demands one, so a table that knows no dates writes this one
+    made["status"] = "scheduled" if timing and status == "not-started" else status
     if timing:
         made["scheduledTiming"] = timing
     made["description"] = said.text
