@@ -107,7 +107,7 @@ class Door:
 
     def query(self, resource_type: str, pairs: Sequence[tuple[str, str]], lenient: bool = False) -> Query:
         """Read a search as this server understands it."""
-        return parse(resource_type, pairs, self.zone, "lenient" if lenient else "strict")
+        return parse(resource_type, pairs, self.zone, "lenient" if lenient else "strict", self.base_url)
 
     def attempt(self, principal: Principal, work: Callable[[Transaction], Result]) -> Result:
         """Do work in a transaction of its own, again when the database broke it off for another one's sake.

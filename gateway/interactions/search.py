@@ -7,7 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.fhir.bundle import Hit
+from gateway.fhir.document import read
 from gateway.fhir.principal import Principal
+from gateway.identity.persons import widened
+from gateway.interactions.change import Document
 from gateway.search.query import Query
 from gateway.store.contract import Page
 
@@ -25,7 +28,13 @@ def search(
     pairs  names and values in their order; _after holds the mark of a next link
     """
     query = understood(door, resource_type, pairs, lenient)
-    return query, door.store.search(query, principal)
+    return query, door.store.search(widened(query, lambda id: _linked(door, id, principal)), principal)
+
+
+def _linked(door: Door, id: str, principal: Principal) -> Document | None:
+    """A Patient with links to other records of that person; None for one without, which need not be parsed to know it."""
+    version = door.store.read("Patient", id, principal)
+    return read(version.content) if version is not None and b'"link"' in version.content else None
 
 
 def understood(door: Door, resource_type: str, pairs: Sequence[tuple[str, str]], lenient: bool) -> Query:
