@@ -122,7 +122,9 @@ class Node(Struct, eq=False, gc=False):
         """The canonical path: see adapters.hl7v2.path."""
         if self.segment is None:
             return ""
-        return written(self.segment.label, self.field, self.repetition, self.component, self.sub)
+        segment = self.segment
+        label = segment.name if segment.index == 1 else segment.label
+        return written(label, self.field, self.repetition, self.component, self.sub)
 
     @property
     def raw(self) -> str:
@@ -181,6 +183,7 @@ class Tree:
         self.segments: list[Segment] = []
         self.named: dict[str, list[Segment]] = {}
         self._owners: structure.Owners | None = None
+        self._says_null: bool | None = None
         self._read(lines)
 
     def _read(self, lines: list[tuple[str, str]]) -> None:
@@ -260,31 +263,35 @@ class Tree:
         at = compiled(path)
         if not at.steps:
             return [] if node is None else self._below(at, node)
-        segments = self._segments(at, node)
-        if not at.field:
+        base = None if node is None else node.segment
+        # What nearly every row of a table asks for, a field of the segment that it is about, needs no search.
+        segments = [base] if base is not None and base.name == at.alone else self._segments(at, node)
+        field = at.field
+        if not field:
             return [Node(self, segment, 0, 0, 0, 0, segment.raw) for segment in segments if segment.holds]
         found: list[Node] = []
-        field, component, sub = at.field, at.component, at.sub
-        splits, repetition_mark = self.separators.splits, self.separators.repetition
         for segment in segments:
             fields = segment.fields
-            raw = fields[field] if field < len(fields) else ""
-            if not raw:
-                continue
-            if segment.name in _HEADERS and field <= 2:
-                found.append(Node(self, segment, field, 1, 0, 0, raw))
-                continue
-            repetitions = raw.split(repetition_mark) if repetition_mark and repetition_mark in raw else [raw]
-            for number, text in enumerate(repetitions, 1):
-                if at.repetition and number != at.repetition:
-                    continue
-                if component:
-                    text = _part(text, self.separators.component, component)
-                if sub:
-                    text = _part(text, self.separators.sub, sub)
-                if text and _holds(text, splits):
-                    found.append(Node(self, segment, field, number, component, sub, self._value(text, component, sub)))
+            if field < len(fields) and fields[field]:
+                self._repetitions(at, segment, fields[field], found)
         return found
+
+    def _repetitions(self, at: Path, segment: Segment, raw: str, found: list[Node]) -> None:
+        """Add those repetitions of a field that hold something at the path."""
+        field, component, sub, separators = at.field, at.component, at.sub, self.separators
+        if field <= 2 and segment.name in _HEADERS:
+            found.append(Node(self, segment, field, 1, 0, 0, raw))
+            return
+        mark = separators.repetition
+        for number, text in enumerate(raw.split(mark) if mark and mark in raw else (raw,), 1):
+            if at.repetition and number != at.repetition:
+                continue
+            if component:
+                text = _part(text, separators.component, component)
+            if sub:
+                text = _part(text, separators.sub, sub)
+            if text and _holds(text, separators.splits):
+                found.append(Node(self, segment, field, number, component, sub, self._value(text, component, sub)))
 
     def leaves(self) -> Iterator[Node]:
         """Every place with a value of its own: each non-empty sub-component once, but MSH-1, MSH-2 and nulls."""
@@ -321,22 +328,30 @@ class Tree:
     def _value(self, raw: str, component: int, sub: int) -> str:
         """The text of a raw place that goes down to component and sub (0: not)."""
         separators = self.separators
-        if not component:
+        if not component and separators.component in raw:
             raw = _part(raw, separators.component, 1)
-        if not sub:
+        if not sub and separators.sub in raw:
             raw = _part(raw, separators.sub, 1)
         return "" if raw == '""' else separators.unescaped(raw, self.encoding)
 
-    def _node(self, segment: Segment, field: int, repetition: int, component: int, sub: int) -> Node:
-        raw = segment.part(field, repetition, component, sub)
+    def _node(self, segment: Segment, field: int, repetition: int, component: int, sub: int, raw: str = "") -> Node:
+        """The node of a place; its raw text need not be looked for when it is at hand."""
+        raw = raw or segment.part(field, repetition, component, sub)
         plain = not field or (field <= 2 and segment.name in _HEADERS)
         return Node(
             self, segment, field, repetition, component, sub, raw if plain else self._value(raw, component, sub)
         )
 
     def _below(self, at: Path, node: Node) -> list[Node]:
+        splits, segment = self.separators.splits, node.segment
+        if segment is not None and node.field and not node.component and at.component:
+            # A component of a repetition, the commonest of these; most are empty, and are no Node at all.
+            raw = segment.part(node.field, node.repetition, at.component, at.sub)
+            if not raw or not _holds(raw, splits):
+                return []
+            return [self._node(segment, node.field, node.repetition, at.component, at.sub, raw)]
         target = _deeper(self, node, at)
-        return [target] if target is not None and target.raw and _holds(target.raw, self.separators.splits) else []
+        return [target] if target is not None and target.raw and _holds(target.raw, splits) else []
 
     def _segments(self, at: Path, node: Node | None) -> list[Segment]:
         found = self._step(at.steps[0], None if at.absolute or node is None else node.segment)
@@ -368,6 +383,10 @@ class Tree:
 
     def nulled(self, path: str, node: Node | None = None) -> bool:
         """Whether the sender says \"\" at path: the value is deleted, which is more than not being there."""
+        if self._says_null is None:
+            self._says_null = any('""' in segment.raw for segment in self.segments)
+        if not self._says_null:
+            return False  # True of most messages, and asked for every row that finds nothing.
         at = compiled(path)
         if not at.steps:
             target = None if node is None else _deeper(self, node, at)
@@ -417,6 +436,7 @@ class Tree:
                 at=node.path,
             )
         raw = separators.escaped(text)
+        self._says_null = None
         fields = segment.fields
         field = fields[node.field] if node.field < len(fields) else ""
         repetition = _part(field, separators.repetition, node.repetition)

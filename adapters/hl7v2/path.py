@@ -39,7 +39,10 @@ class Step(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A compiled path; a number that was not written is 0. No steps: relative to a repetition or a component."""
+    """A compiled path; a number that was not written is 0. No steps: relative to a repetition or a component.
+
+    alone  the segment of a relative path of one step without [n]; "" for any other path
+    """
 
     absolute: bool
     steps: tuple[Step, ...]
@@ -47,6 +50,7 @@ class Path(NamedTuple):
     repetition: int
     component: int
     sub: int
+    alone: str = ""
 
 
 @lru_cache(maxsize=8192)
@@ -62,7 +66,8 @@ def compiled(path: str) -> Path:
     if found := _STEPS.fullmatch(path):
         steps = tuple(Step(name, int(which or 0)) for name, which in _ONE_STEP.findall(found[2]))
         field, repetition, component, sub = (int(part or 0) for part in found.groups()[-4:])
-        return Path(found[1] == "/", steps, field, repetition, component, sub)
+        alone = steps[0].name if not found[1] and len(steps) == 1 and not steps[0].which else ""
+        return Path(found[1] == "/", steps, field, repetition, component, sub, alone)
     raise ValueError(f"not an HL7 v2 path: {path!r} (examples: PID-3.1, DG1[2]-3, CX.4.1)")
 
 

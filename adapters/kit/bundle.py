@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVENT_TIME = canonical.extension("event-time")
 _INDEX = re.compile(r"\[\d+\]")
+_NESTS = (dict, list)
 _PATHS_LENGTH_MAX = 2000
 _UNMAPPED_NAMED_MAX = 20
 
@@ -37,10 +38,10 @@ def finish(assembly: Assembly) -> Translation:
     kept = settled(assembly)
     for item in kept:
         item.document = _stamped(item.document, assembly.source.name, occurred_at)
-    entries = []
     original = _original(assembly, kept)
-    for item in kept:
-        entries.append({"fullUrl": item.full_url, "resource": item.document, "request": request(item.document)})
+    entries: list[Document] = [
+        {"fullUrl": item.full_url, "resource": item.document, "request": request(item.document)} for item in kept
+    ]
     if original is not None:
         entries.append(original)
     document = _document(assembly, kept)
@@ -117,20 +118,24 @@ def _filled(first: Document, other: Document) -> Document:
 
 
 def _pruned(value: Any, urls: set[str], renamed: dict[str, str]) -> Any:
-    """Without references to what was left out, and without what is empty then."""
-    if isinstance(value, dict):
-        reference = value.get("reference")
-        if isinstance(reference, str) and reference.startswith("urn:uuid:"):
-            reference = renamed.get(reference, reference)
-            value = {**value, "reference": reference}
-            if reference not in urls:
-                value.pop("reference")
-        found = {key: _pruned(item, urls, renamed) for key, item in value.items()}
-        return {key: item for key, item in found.items() if item not in ({}, [], None)}
-    if isinstance(value, list):
-        items = [_pruned(item, urls, renamed) for item in value]
-        return [item for item in items if item not in ({}, [], None)]
-    return value
+    """A copy without references to what was left out, and without what is empty then."""
+    if type(value) is list:
+        items = [_pruned(item, urls, renamed) if type(item) in _NESTS else item for item in value]
+        return [item for item in items if item is not None and not (type(item) in _NESTS and not item)]
+    kept: Document = {}
+    for key, item in value.items():
+        if type(item) in _NESTS:
+            item = _pruned(item, urls, renamed)
+            if not item:
+                continue
+        elif item is None:
+            continue
+        elif key == "reference" and type(item) is str and item.startswith("urn:uuid:"):
+            item = renamed.get(item, item)
+            if item not in urls:
+                continue
+        kept[key] = item
+    return kept
 
 
 def _stamped(document: Document, source_name: str, occurred_at: str) -> Document:
@@ -206,7 +211,7 @@ def _provenance(assembly: Assembly, kept: list[Instance]) -> Document:
     received, source = assembly.received, assembly.source
     targets = []
     for item in kept:
-        paths = " ".join(dict.fromkeys(_INDEX.sub("", path) for path in item.paths))
+        paths = " ".join(dict.fromkeys(_INDEX.sub("", path) if "[" in path else path for path in item.paths))
         if len(paths) > _PATHS_LENGTH_MAX:
             paths = paths[:_PATHS_LENGTH_MAX].rpartition(" ")[0] + " …"
         target: Document = {"reference": item.full_url}

@@ -100,7 +100,7 @@ def overlay(*folders: Path) -> Codes:
 
 def fold(code: str) -> str:
     """One spelling of a code: NFKC (full-width digits and letters), no outer blanks."""
-    return unicodedata.normalize("NFKC", code).strip()
+    return code.strip() if code.isascii() else unicodedata.normalize("NFKC", code).strip()
 
 
 def load(path: Path) -> CodeMap:

@@ -90,19 +90,19 @@ class Assembly:
     def _apply(self, table: Table, nodes: tuple[Node, ...], document: Document, owner: Instance, label: str) -> None:
         """Apply a table to the innermost of nodes; document is the target, label its path for the ledger."""
         node = nodes[-1]
+        select = self.tree.select
         for row in table.inbound:
             if row.condition is not None and not self._holds(row.condition, node):
                 continue
-            kind = row.origin.kind
-            if kind == "path":
-                found = self.tree.select(row.origin.text, node)
+            if row.origin.kind == "path":
+                found = select(row.origin.text, node)
                 if row.ignored:
                     for place in found:
                         self.marks.ignored.setdefault(place.path, row.note)
                 elif found:
                     self._row(row, node, found, document, owner, label, nodes)
                 elif not row.table and self.tree.nulled(row.origin.text, node):
-                    owner.removals.append(_trail(row.steps))
+                    owner.removals.append(row.trail)
                     owner.valued = True
             else:
                 self._row(row, node, [node], document, owner, label, nodes)
@@ -119,11 +119,11 @@ class Assembly:
     ) -> None:
         origin = row.origin
         if origin.kind == "null":
-            owner.removals.append(_trail(row.steps))
+            owner.removals.append(row.trail)
             _take(document, row.steps)
             return
         step = row.steps[-1] if row.steps else WHOLE
-        element = f"{label}.{_trail(row.steps)}".removesuffix(".")
+        element = f"{label}.{row.trail}" if row.trail else label
         if row.condition is not None and row.condition.verb in ("=", "in"):
             for place in self.tree.select(row.condition.path, node):
                 self.marks.map(place.path, element)
@@ -134,7 +134,6 @@ class Assembly:
             elif reference:
                 _set(_reach(document, row.steps), step, reference)
             return
-        many = any(item.index == EACH for item in row.steps)
         for place in found:
             container = _reach(document, row.steps)
             if row.table:
@@ -153,7 +152,7 @@ class Assembly:
                 _set(container, step, value[0])
             else:
                 _set(container, step, value)
-            if not many and not step.many:
+            if not row.each and not step.many:
                 break
 
     def _nested(
@@ -195,7 +194,7 @@ class Assembly:
             text = "-".join(item.text for item in sources)
         if not text:
             return None
-        self.context.path = place.path
+        path = self.context.path = place.path
         self.context.codes = row.codes
         before = len(self.issues.found)
         name = row.conversion or BY_TYPE.get(step.type, "")
@@ -209,14 +208,11 @@ class Assembly:
             return None
         if row.codes and not row.conversion:
             value = self._coded(row, value, step, place)
-        self._mark(sources, owner, element)
-        return value
-
-    def _mark(self, nodes: list[Node], owner: Instance, element: str) -> None:
         owner.valued = True
-        for node in nodes:
-            self.marks.map(node.path, element)
-            owner.paths[node.path] = None
+        for read in [path] if sources[0] is place else [item.path for item in sources]:
+            self.marks.map(read, element)
+            owner.paths[read] = None
+        return value
 
     def _coded(self, row: Row, value: Any, step: Step, place: Node | None) -> Any:
         """Keep the sender's coding and add the standard one; an unknown code is kept and told.
@@ -301,10 +297,6 @@ BY_TYPE = {
     "boolean": "boolean",
 }
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, canonical.BASE)
-
-
-def _trail(steps: tuple[Step, ...]) -> str:
-    return ".".join(step.name for step in steps)
 
 
 def _reach(document: Document, steps: tuple[Step, ...]) -> Document:
