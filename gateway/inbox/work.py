@@ -19,7 +19,7 @@ from gateway.fhir.errors import Busy, Conflict, GatewayError, Invalid, face
 from gateway.fhir.principal import Principal
 from gateway.inbox.contract import Conversion, Door, Hook, Translate
 from gateway.store.backoff import BackOff
-from gateway.store.contract import Message, MessageFilter, Store
+from gateway.store.contract import Message, Store
 from gateway.store.loop import Loop
 from gateway.store.reason import as_gateway_error, to_reason
 
@@ -180,8 +180,3 @@ def _never_ended() -> Invalid:
 def _hold(deadline: float) -> None:
     if time.monotonic() >= deadline:
         raise LeaseOver
-
-
-def in_flight(store: Store, limit: int = 1000) -> list[Message]:
-    """Messages received and not yet worked, oldest first."""
-    return store.messages(MessageFilter(state="received", limit=limit))

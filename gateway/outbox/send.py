@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx2
 
@@ -69,43 +69,6 @@ class Http:
                 timeout_s = float(settings.get("timeout_s", self.timeout_s))
                 self._clients[target.name] = httpx2.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
             return self._clients[target.name]
-
-
-class Client(Protocol):
-    """An adapter's client for one partner (adapters.hl7v2.send.Client)."""
-
-    def exchange(self, message: bytes, /) -> bytes: ...
-    def close(self) -> None: ...
-
-
-class Kept:
-    """A wire of clients that an adapter brings, one kept for each target.
-
-    kind  the wire's name in [send.…]; connect: settings of that table, timeout_s → a client
-    """
-
-    def __init__(
-        self, kind: str, connect: Callable[[Mapping[str, Any], float], Client], timeout_s: float = 30.0
-    ) -> None:
-        self.kind = kind
-        self.timeout_s = timeout_s
-        self._connect = connect
-        self._clients: dict[str, Client] = {}
-        self._lock = threading.Lock()
-
-    def __call__(self, data: bytes, target: Target, control_id: str, media_type: str) -> Delivery:
-        settings: Mapping[str, Any] = target.send[self.kind]
-        with self._lock:
-            client = self._clients.get(target.name)
-            if client is None:
-                timeout_s = float(settings.get("timeout_s", self.timeout_s))
-                client = self._clients[target.name] = self._connect(settings, timeout_s)
-        return Delivery(client.exchange(data), tied=False)
-
-    def close(self) -> None:
-        for client in self._clients.values():
-            client.close()
-        self._clients.clear()
 
 
 def drop(data: bytes, target: Target, control_id: str, media_type: str) -> Delivery:
