@@ -76,6 +76,7 @@ class Gateway:
     sender: Sender
     folders: tuple[Folder, ...]
     inbox_loop: Loop
+    outbox_loops: tuple[Loop, ...]
 
     def drain(self) -> int:
         """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
@@ -121,11 +122,21 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     )
     seed.organizations(door, _organisations(exchange))
     back_off = BackOff(settings.retry_first_s, settings.retry_ceiling_s)
+    sender = Sender(
+        store,
+        exchange.sources.values(),
+        exchange.adapters,
+        functools.partial(encode, exchange, store),
+        transports(timeout_s=settings.send_timeout_s, further=_wires(exchange.adapters)),
+        limits=OutboxLimits(attempts=settings.retry_attempts_limit, back_off=back_off),
+    )
+    outbox_loops = tuple(sender.loops())
     worker = Worker(
         store,
         door,
         functools.partial(translate, exchange, settings),
         hooks=(_identify, _overlay),
+        stored=lambda: _ring(outbox_loops),
         limits=InboxLimits(
             workers=settings.workers,
             attempts=settings.retry_attempts_limit,
@@ -141,15 +152,9 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         arrived=loop.notice if workers else lambda: None,
         size_limit_bytes=settings.message_size_limit_bytes,
     )
-    sender = Sender(
-        store,
-        exchange.sources.values(),
-        exchange.adapters,
-        functools.partial(encode, exchange, store),
-        transports(timeout_s=settings.send_timeout_s, further=_wires(exchange.adapters)),
-        limits=OutboxLimits(attempts=settings.retry_attempts_limit, back_off=back_off),
+    return Gateway(
+        settings, exchange, store, door, inbox, worker, sender, _folders(inbox, exchange, settings), loop, outbox_loops
     )
-    return Gateway(settings, exchange, store, door, inbox, worker, sender, _folders(inbox, exchange, settings), loop)
 
 
 def open_exchange(settings: Settings) -> Exchange:
@@ -189,7 +194,7 @@ async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = T
     """Workers, folders and listeners, until the block ends; what is under way is finished first."""
     loops: list[Loop] = []
     if workers:
-        loops += [gateway.inbox_loop, *gateway.sender.loops()]
+        loops += [gateway.inbox_loop, *gateway.outbox_loops]
     if listeners:
         loops += [folder.loop() for folder in gateway.folders]
     threads = ThreadPoolExecutor(16, thread_name_prefix="mllp")
@@ -271,6 +276,12 @@ def _wired(exchange: Exchange) -> Iterator[tuple[Source, Adapter, Mapping[str, A
         adapter = exchange.adapters.get(source.format)
         if adapter is not None and adapter.listen is not None and adapter.wire in source.receive:
             yield source, adapter, source.receive[adapter.wire]
+
+
+def _ring(loops: Iterable[Loop]) -> None:
+    """Something was stored that may have promised something: do not wait for the next look."""
+    for loop in loops:
+        loop.notice()
 
 
 def _code_of(reference: str, within: Transaction) -> str:

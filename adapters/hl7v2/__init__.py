@@ -5,6 +5,7 @@ parse.py      bytes → Tree                                  encode.py         
 structure.py  which segment owns which, and their order     envelope.py            control id, kind, lane; batches
 reply.py      ACKs, ours and theirs                         frame.py               MLLP blocks, pure
 listen.py     the MLLP server, the only file that waits     send.py                the MLLP client of the outbox
+strict.py     what the published structures say (hl7apy)
 """
 
 from typing import Any
@@ -16,11 +17,19 @@ from adapters.hl7v2.parse import parse
 from adapters.hl7v2.path import compiled
 from adapters.hl7v2.reply import accept, refuse, understand
 from adapters.hl7v2.send import exchange
-from adapters.kit.contract import Adapter
+from adapters.kit.contract import Adapter, Source
+from gateway.fhir.errors import Issue
 
 _encode: Any = encode  # our Trees take our own Nodes only, which the contract's protocols cannot say
 _parse: Any = parse
 _new: Any = new
+
+
+def _strict(data: bytes, source: Source) -> list[Issue]:
+    from adapters.hl7v2.strict import strict  # hl7apy takes its time and memory, and traffic never needs it
+
+    return strict(data, source)
+
 
 adapter = Adapter(
     name="hl7v2",
@@ -32,6 +41,7 @@ adapter = Adapter(
     refuse=refuse,
     understand=understand,
     split=split,
+    strict=_strict,
     wire="mllp",
     listen=serve,
     exchange=exchange,

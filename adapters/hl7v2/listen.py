@@ -17,6 +17,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from adapters.hl7v2.frame import LIMIT_BYTES, Frames, framed
 from adapters.hl7v2.reply import refuse
@@ -123,8 +124,8 @@ class Connection(asyncio.Protocol):
     # ── called by the event loop ─────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are not subclasses of asyncio's, so their class is nothing to ask for.
+        self._transport = transport = cast(asyncio.Transport, transport)
         theirs = transport.get_extra_info("peername") or ("", 0)
         ours = transport.get_extra_info("sockname") or ("", 0)
         self._peer = (str(theirs[0]), int(theirs[1]), int(ours[1]))

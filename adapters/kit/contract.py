@@ -123,6 +123,7 @@ class Adapter:
     accept     bytes received, source, control id → the reply for "taken into custody" (AA ACK, ResultCode 0, …)
     refuse     bytes received, source, error issues, acknowledgement code → the reply for a refusal; any bytes
     understand bytes of a partner's reply, source → Reply. Raises Malformed
+    strict     bytes, source → what the format's published structures say of it; slow, for connecting a source only
     listen     a server of the format's own wire, named wire in source.toml: (host, port, receive) → awaitable listener
     exchange   bytes, source → the bytes of its answer, over that wire; blocks its thread. Raises Unavailable
     check_path a table's source path; raises ValueError when the format cannot read it: tables are checked at start
@@ -139,6 +140,7 @@ class Adapter:
     refuse: Callable[[bytes, Source, tuple[Issue, ...], str], bytes] | None = None
     understand: Callable[[bytes, Source], Reply] | None = None
     split: Callable[[bytes, Source], list[bytes]] = lambda data, source: [data]
+    strict: Callable[[bytes, Source], list[Issue]] | None = None
     wire: str = ""
     listen: Callable[..., Any] | None = None
     exchange: Callable[[bytes, Source], bytes] | None = None

@@ -23,6 +23,12 @@ def convert(
         typer.Option("--format", help="格式：hl7v2 cda webservice tabular，缺省按内容判断 · by content when not given"),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="每条消息一行 JSON · one line of JSON a message")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="再按格式的标准结构检查（慢） · also by the format's published structures (slow)"
+        ),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="每条消息写一个文件到此文件夹 · a file a message in this folder")
     ] = None,
@@ -51,7 +57,7 @@ def convert(
                 continue
             for number, (part, sender) in enumerate(parts, 1):
                 label = name if len(parts) == 1 else f"{name}#{number}"
-                result, issues, entries = _translated(exchange, settings(), part, sender)
+                result, issues, entries = _translated(exchange, settings(), part, sender, strict)
                 worst = max(worst, int(result is None or any(issue.severity in ("error", "fatal") for issue in issues)))
                 if result is None:
                     result = {"bundle": None, "ledger": [], "issues": as_json_issues(issues)}
@@ -76,7 +82,9 @@ def _messages(exchange: Exchange, data: bytes, name: str, source: str, format: s
         yield part, sender
 
 
-def _translated(exchange: Exchange, chosen: Any, part: bytes, sender: Source) -> tuple[Any, tuple[Any, ...], list[Any]]:
+def _translated(
+    exchange: Exchange, chosen: Any, part: bytes, sender: Source, strict: bool
+) -> tuple[Any, tuple[Any, ...], list[Any]]:
     from gateway import app
     from gateway.exchange import as_json
     from gateway.fhir.check import check
@@ -87,6 +95,9 @@ def _translated(exchange: Exchange, chosen: Any, part: bytes, sender: Source) ->
     except GatewayError as error:
         return None, error.issues, []
     translation.issues = [*translation.issues, *check(translation.bundle)]
+    judge = exchange.adapter(sender).strict if strict else None
+    if judge is not None:
+        translation.issues += judge(part, sender)
     return as_json(translation), tuple(translation.issues), translation.ledger
 
 

@@ -28,12 +28,13 @@ def overlay(
     removals  fullUrl → element paths that the sender takes away
     returns   a new Bundle: known resources merged and pinned to id and version, new ones created by POST
     """
-    wanted = {place: key for place, entry in enumerate(bundle.get("entry", ())) if (key := _key(entry)) is not None}
+    entries = list(bundle.get("entry", ()))
+    wanted = {place: key for place, entry in enumerate(entries) if (key := _key(entry)) is not None}
     if not wanted:
         return bundle
-    transaction.lock(f"{kind}?identifier={system}|{value}" for kind, system, value in wanted.values())
+    # The door's own name for the condition: who asks there at this moment waits.
+    transaction.lock(unquote(entries[place]["request"]["url"]) for place in wanted)
     standing = _standing(set(wanted.values()), transaction)
-    entries = list(bundle["entry"])
     names = {
         entries[place]["fullUrl"]: f"{key[0]}/{standing[key].id}"
         for place, key in wanted.items()
