@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from gateway.fhir.elements import resource_types, structure
+from gateway.fhir.elements import resource_types
+from gateway.fhir.links import links
 
 Kind = Literal["relative", "absolute", "urn", "fragment", "conditional", "other"]
 
@@ -73,9 +74,9 @@ def reference(resource_type: str, id: str, display: str = "") -> dict[str, Any]:
 
 def references(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every Reference of a document that has a reference text: (its FHIRPath, the Reference object)."""
-    for place, owner, key, type_name in _links(document):
-        if key == "reference" and type_name == "string":
-            yield place, owner
+    for link in links(document):
+        if link.key == "reference" and link.type == "string":
+            yield link.path, link.owner
 
 
 def rewrite(document: dict[str, Any], replace: Callable[[str], str | None]) -> int:
@@ -87,48 +88,12 @@ def rewrite(document: dict[str, Any], replace: Callable[[str], str | None]) -> i
     source    FHIR R4 http.html#trules
     """
     changed = 0
-    for _, owner, key, type_name in list(_links(document)):
-        changed += _narrative(owner, replace) if type_name == "xhtml" else _replaced(owner, key, replace)
+    for link in links(document):
+        if link.type == "xhtml":
+            changed += _narrative(link.owner, replace)
+        else:
+            changed += _replaced(link.owner, link.key, replace)
     return changed
-
-
-_link_types = frozenset({"uri", "url", "oid", "uuid", "xhtml"})
-
-
-def _links(document: dict[str, Any]) -> Iterator[tuple[str, Any, Any, str]]:
-    """(place of the owner, owner, key or index, type) of each text that is a link by its R4 type.
-
-    A text that merely looks like one (an Identifier's value urn:uuid:…) is data. What R4 does not know is passed over.
-    """
-    stack: list[tuple[str, Any, str]] = [("", document, "Resource")]
-    while stack:
-        place, node, type_name = stack.pop()
-        if type_name == "Resource":
-            type_name = str(node.get("resourceType"))
-            place = place or type_name
-        definition = structure(type_name)
-        if definition is None:
-            continue
-        children: list[tuple[str, Any, str]] = []
-        for key, item in node.items():
-            element = definition.elements.get(key)
-            if element is None and key[:1] == "_" and (shadowed := definition.elements.get(key[1:])):
-                element = shadowed._replace(type="Element")
-            if element is None:
-                continue
-            is_link = element.type in _link_types or (key == "reference" and type_name == "Reference")
-            where = f"{place}.{element.path_name}"
-            if type(item) is dict:
-                children.append((where, item, element.type))
-            elif type(item) is str and is_link:
-                yield place, node, key, element.type
-            elif type(item) is list:
-                for index, each in enumerate(item):
-                    if type(each) is dict:
-                        children.append((f"{where}[{index}]", each, element.type))
-                    elif type(each) is str and is_link:
-                        yield f"{where}[{index}]", item, index, element.type
-        stack.extend(reversed(children))
 
 
 def _replaced(owner: Any, key: Any, replace: Callable[[str], str | None]) -> int:

@@ -1,0 +1,68 @@
+"""Which texts of a document are links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.fhir.elements import is_primitive, resource_types, structure
+from gateway.fhir.links import links
+
+LINK_TYPES = ("uri", "url", "oid", "uuid", "xhtml")
+
+
+def naive(node: Any, type_name: str, place: str) -> list[tuple[str, str, str]]:
+    """The rule as it is written, with nothing worked out beforehand: (path, key, type)."""
+    if type_name == "Resource":
+        type_name = node.get("resourceType", "")
+        place = place or type_name
+    definition = structure(type_name)
+    own: list[tuple[str, str, str]] = []
+    below: list[tuple[str, str, str]] = []
+    for key, item in node.items() if definition else ():
+        assert definition is not None
+        element = definition.elements.get(key)
+        if element is None and key.startswith("_") and key[1:] in definition.elements:
+            element = definition.elements[key[1:]]._replace(type="Element")
+        if element is None:
+            continue
+        is_link = element.type in LINK_TYPES or (type_name == "Reference" and key == "reference")
+        for index, each in enumerate(item if isinstance(item, list) else [item]):
+            where = f"{place}.{element.path_name}" + (f"[{index}]" if isinstance(item, list) else "")
+            if isinstance(each, dict):
+                below += naive(each, element.type, where)
+            elif isinstance(each, str) and is_link:
+                own.append(
+                    (where if isinstance(item, list) else place, str(index if where[-1] == "]" else key), element.type)
+                )
+    return own + below
+
+
+def filled(type_name: str, depth: int) -> dict[str, Any]:
+    """A document of a type with something in each property, lists with two; deep enough to meet every data type."""
+    definition = structure(type_name)
+    assert definition is not None
+    found: dict[str, Any] = {"resourceType": type_name} if definition.kind == "resource" else {}
+    for element in definition.elements.values():
+        if is_primitive(element.type):
+            value: Any = "urn:uuid:1"
+            found["_" + element.name] = {"extension": [{"url": "urn:x", "valueUri": "urn:uuid:1"}]}
+        elif depth == 0:
+            continue
+        elif element.type == "Resource":
+            value = {"resourceType": "Provenance", "target": [{"reference": "urn:uuid:1"}], "policy": ["urn:uuid:1"]}
+        else:
+            value = filled(element.type, depth - 1)
+        found[element.name] = [value, value] if element.maximum != 1 else value
+    return found
+
+
+@pytest.mark.parametrize("type_name", sorted(resource_types()))
+def test_the_links_of_every_type_are_those_that_its_definition_names(type_name: str) -> None:
+    document = filled(type_name, 2)
+    assert [(link.path, str(link.key), link.type) for link in links(document)] == naive(document, "Resource", "")
+
+
+def test_a_document_of_no_type_has_no_links() -> None:
+    assert links({"resourceType": "Patent", "link": [{"other": {"reference": "Patient/1"}}]}) == []
