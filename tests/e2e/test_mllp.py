@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+import uvloop
 from hl7.client import MLLPClient
 
 from adapters.hl7v2.envelope import envelope
@@ -33,10 +34,12 @@ async def answer(data: bytes, peer: Peer) -> bytes:
 
 @contextmanager
 def listening(
-    receive: Callable[[bytes, Peer], Awaitable[bytes]] = answer, limits: Limits | None = None
+    receive: Callable[[bytes, Peer], Awaitable[bytes]] = answer,
+    limits: Limits | None = None,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
 ) -> Iterator[Listener]:
     """A listener with an event loop of its own, in a thread."""
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
@@ -99,6 +102,12 @@ def test_the_client_of_python_hl7_gets_an_answer_to_each_message() -> None:
         for number in ("1", "2"):
             reply = understand(client.send_message(message(number)), SOURCE)
             assert (reply.accepted, reply.control_id) == (True, number)
+
+
+def test_messages_are_taken_on_the_event_loop_that_the_server_runs_on() -> None:
+    with listening(new_loop=uvloop.new_event_loop) as listener, connected(listener) as connection:
+        connection.sendall(framed(message("1")))
+        assert ids(read(connection, 1)) == ["1"]
 
 
 def test_pipelined_and_split_frames_are_answered_in_order() -> None:
