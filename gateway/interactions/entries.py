@@ -70,7 +70,7 @@ def canonical(resource_type: str, criteria: str) -> str:
 
 
 def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
-    place = f"Bundle.entry[{read.index}]"
+    place = f"Bundle.entry[{read.position}]"
     issues = list(read.issues)
     name, _, query = read.url.partition("?")
     parts = tuple(part for part in name.split("/") if part)

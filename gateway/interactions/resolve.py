@@ -190,6 +190,15 @@ def rewrite_references(
         raise Invalid(*issues)
 
 
+def _names_inside(document: Document) -> set[str]:
+    """The fullUrls of a Bundle that is itself stored (a document): what it holds points to one another by them.
+
+    source  FHIR R4 bundle.html#references
+    """
+    entries = document.get("entry", ()) if document.get("resourceType") == "Bundle" else ()
+    return {entry["fullUrl"] for entry in entries if "fullUrl" in entry}
+
+
 def refuse_dangling(
     documents: Sequence[tuple[str, Document]],
     written: set[tuple[str, str]],
@@ -203,7 +212,10 @@ def refuse_dangling(
     wanted: dict[tuple[str, str], list[str]] = {}
     issues: list[Issue] = []
     for place, document in documents:
+        inside = _names_inside(document)
         for where, owner in reference.references(document):
+            if owner["reference"] in inside:
+                continue
             target = reference.parse(owner["reference"])
             at = f"{place}.resource{where[where.find('.') :]}" if place else where
             if target.kind == "relative" and (target.type, target.id) not in written:

@@ -104,6 +104,27 @@ def test_a_urn_that_names_no_entry_is_refused(door: Door) -> None:
         door.transaction(bundle(entry("POST", "Encounter", encounter(ENCOUNTER))), GATEWAY)
 
 
+def test_a_wrong_entry_is_named_by_its_number(door: Door) -> None:
+    with pytest.raises(Invalid) as caught:
+        door.transaction(bundle(entry("POST", "Patient", patient()), entry("POST", "Encounter", encounter())), GATEWAY)
+    assert caught.value.issues[0].expression == ("Bundle.entry[1].resource.subject",)
+
+
+def test_what_a_stored_document_holds_points_to_one_another_inside_it(door: Door) -> None:
+    document_bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [
+            {"fullUrl": PATIENT, "resource": patient()},
+            {"fullUrl": ENCOUNTER, "resource": encounter()},
+        ],
+    }
+    door.transaction(bundle(entry("POST", "Bundle", document_bundle)), GATEWAY)
+    wrong = {**document_bundle, "entry": document_bundle["entry"][1:]}
+    with pytest.raises(Invalid, match="fullUrl of no entry"):
+        door.transaction(bundle(entry("POST", "Bundle", wrong)), GATEWAY)
+
+
 def test_a_matched_conditional_create_is_what_references_mean(door: Door) -> None:
     there = door.create(patient(), GATEWAY).version
     assert there is not None
