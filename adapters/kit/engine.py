@@ -16,7 +16,7 @@ from adapters.kit.conversion import Context, Ignored
 from adapters.kit.ledger import Marks
 from adapters.kit.table import EACH, Condition, Origin, Row, Step, Table, Tables
 from adapters.kit.translation import Document, Instance, Received, Translation
-from gateway.fhir import canonical
+from gateway.fhir import canonical, elements
 from gateway.fhir.errors import Issues, Unsupported
 
 
@@ -102,7 +102,7 @@ class Assembly:
                 elif found:
                     self._row(row, node, found, document, owner, label, nodes)
                 elif not row.table and self.tree.nulled(row.origin.text, node):
-                    owner.removals.append(row.trail)
+                    owner.removals += _removal(owner, label, row)
                     owner.valued = True
             else:
                 self._row(row, node, [node], document, owner, label, nodes)
@@ -119,7 +119,7 @@ class Assembly:
     ) -> None:
         origin = row.origin
         if origin.kind == "null":
-            owner.removals.append(row.trail)
+            owner.removals += _removal(owner, label, row)
             _take(document, row.steps)
             return
         step = row.steps[-1] if row.steps else WHOLE
@@ -299,6 +299,19 @@ BY_TYPE = {
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, canonical.BASE)
 
 
+def _removal(owner: Instance, label: str, row: Row) -> list[str]:
+    """A row's element below the whole resource. Inside an item of a list it has no path of its own: the item is told anew."""
+    names = label.split(".")[1:]
+    place = owner.document["resourceType"]
+    for name in names:
+        structure = elements.structure(place)
+        element = structure.elements.get(name) if structure else None
+        if element is None or element.maximum != 1:
+            return []
+        place = element.type
+    return [".".join([*names, row.trail])]
+
+
 def _reach(document: Document, steps: tuple[Step, ...]) -> Document:
     """Walk to the object that holds the last step, creating what is missing; the document itself when there is none."""
     for step in steps[:-1]:
@@ -358,10 +371,10 @@ def _set(container: Document, step: Step, value: Any) -> None:
         container[step.name] = value
     else:
         items = container.setdefault(step.name, [])
-        if step.index in (None, EACH):
+        if step.index is None or step.index == EACH:
             if value not in items:
                 items.append(value)
         else:
-            while len(items) <= step.index:  # type: ignore[operator]
+            while len(items) <= step.index:
                 items.append({})
-            items[step.index] = value  # type: ignore[index]
+            items[step.index] = value

@@ -119,6 +119,27 @@ def test_a_sender_s_null_is_a_removal_and_no_value(tmp_path: Path) -> None:
     assert list(made.removals.values()) == [["gender"]]
 
 
+def test_a_null_below_a_nested_table_removes_that_element_and_not_its_namesake(tmp_path: Path) -> None:
+    tables = {
+        "ADT_A01[Bundle]": "PV1,,Encounter,PV1[Encounter],,,",
+        "PV1[Encounter]": "PV1-19,,Encounter.identifier[],CX[Identifier],,,\nPV1-44,,Encounter.period.start,datetime,,,",
+        "CX[Identifier]": f"{CX}\nCX.7,,Identifier.period.start,datetime,,,",
+    }
+    made = Small(tmp_path, tables).read("PV1|" + "|" * 18 + 'V1^^^^^^""' + "|" * 25 + "20261101")
+    assert made.removals == {}
+
+
+def test_a_null_inside_a_single_element_removes_that_element(tmp_path: Path) -> None:
+    tables = {
+        "ADT_A01[Bundle]": "PV2,,Encounter,PV2[Encounter],,,",
+        "PV2[Encounter]": "PV2-3,,Encounter.hospitalization,stay[Encounter.hospitalization],,,",
+        "stay[Encounter.hospitalization]": "1,,Encounter.hospitalization.admitSource.coding.code,,,,\n"
+        "2,,Encounter.hospitalization.admitSource.text,,,,",
+    }
+    made = Small(tmp_path, tables).read('PV2|||A^""')
+    assert list(made.removals.values()) == [["hospitalization.admitSource.text"]]
+
+
 @pytest.mark.parametrize(
     ("condition", "holds"),
     [
