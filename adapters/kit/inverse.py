@@ -78,8 +78,8 @@ class Reversal:
             if row.origin.kind != "path":
                 continue
             if row.each_instance:
-                for node, before, after in self._pairs(row):
-                    self._message_row(row, node, before, after)
+                for node, old, new in self._pairs(row):
+                    self._message_row(row, node, old, new)
                 continue
             after = self._one(row.instance)
             if after is None:
@@ -142,8 +142,9 @@ class Reversal:
         return wrote
 
     def _expressible(self, table: Table, after: Document) -> bool:
-        """An element that a table tells apart by literals (a system by its type code) must be one of those literals."""
-        told = {}
+        """An element that a table tells apart by literals (a system by its type code) must be one of those literals; a
+        number whose system the receiver has no word for is another organisation's, and stays out."""
+        told: dict[str, list[Any]] = {}
         for row in table.outbound:
             if row.origin.kind == "literal":
                 told.setdefault(_trail(row.steps), []).append(self._literal(row))
@@ -152,7 +153,10 @@ class Reversal:
             value = _get(after, trail)
             if value is not None and trail not in free and value not in values:
                 return False
-        return True
+        if table.target != "Identifier" or not after.get("system") or "system" not in free:
+            return True
+        systems = [row for row in table.outbound if row.origin.kind == "path" and _trail(row.steps) == "system"]
+        return any(self._text(row, row.steps[-1], after["system"]) for row in systems)
 
     def _literal(self, row: Row) -> Any:
         name = row.conversion or BY_TYPE.get(row.steps[-1].type, "")
@@ -201,7 +205,7 @@ class Reversal:
         readings = [self._reading(row, place) for place in places]
         left = [item for item in news if item not in readings]
         wrote = len(left) < len(news)
-        free = [index for index, reading in enumerate(readings) if reading not in news]
+        free = [index for index, reading in enumerate(readings) if reading and reading not in news]
         others = [item for item in olds if item not in readings]
         for item in left:
             if item in others:
@@ -214,6 +218,9 @@ class Reversal:
             else:
                 wrote = self._nested(row, node, None, len(places) + 1, {}, target) or wrote
                 places = self.tree.select(row.origin.text, node)
+        for index in free:  # nothing stands in for what was there: it was taken away
+            if readings[index] in olds and row.steps[-1].type != "Reference":
+                self._table(self.tables.by_name[row.table], places[index], readings[index], {})
         return wrote
 
     def _reading(self, row: Row, place: Node) -> Any:
@@ -263,17 +270,48 @@ class Reversal:
             old, new = (olds or None), (news or None)
         if new is None:
             if old is not None:
-                self.tree.put(row.origin.text, getattr(self.tree, "null", ""), node)
+                self._take_away(row, node)
             return False
         if new == old:
             return True
         text = self._text(row, step, new)
         if text is None:
+            self._without_words(row, node, step, old)
             return False
         found = self.tree.select(row.origin.text, node)
         if not found or found[0].text != text:
             self.tree.put(row.origin.text, text, node)
         return True
+
+    def _without_words(self, row: Row, node: Node, step: Step, old: Any) -> None:
+        """What stood there has changed into what this row cannot write: taken away, where the list has no more of it."""
+        if old is None or self._text(row, step, old) is None:
+            return
+        if convert_many(row):
+            self._take_away(row, node)
+            return
+        self.issues.add(
+            "not-supported",
+            "新值在对方的格式或代码表中没有写法，原值未改；请补充代码表后重发",
+            "the new value has no word in the receiver's format or code map, so the old one stands: "
+            "add it to the code map and send again",
+            next((place.path for place in self.tree.select(row.origin.text, node)), ""),
+            "warning",
+        )
+
+    def _take_away(self, row: Row, node: Node) -> None:
+        """Say that a value is deleted, where the format has a word for it; told where it has none."""
+        word = getattr(self.tree, "null", "")
+        if word:
+            self.tree.put(row.origin.text, word, node)
+            return
+        self.issues.add(
+            "not-supported",
+            "此格式无法表示“删除”，对方仍会保留原值；请另行告知对方",
+            "this format has no word for a deleted value, so the receiver keeps the one it has: tell them by other means",
+            next((place.path for place in self.tree.select(row.origin.text, node)), ""),
+            "warning",
+        )
 
     def _text(self, row: Row, step: Step, value: Any) -> str | None:
         """The source's text for a FHIR value, None when the row has no words for it."""
@@ -305,20 +343,24 @@ class Reversal:
 
 def own_code(concept_map: CodeMap, step: Step, value: Any) -> str | None:
     """The source system's code for a FHIR code, Coding or CodeableConcept: the one it sent, or the map's inverse."""
+    sent: str | None
     if step.type == "CodeableConcept":
         codings = value.get("coding", [])
         own = next((item for item in codings if item.get("system") == concept_map.source_system), None)
         if own is not None:
-            return own.get("code")
+            sent = own.get("code")
+            return sent
         inverted = (concept_map.invert(item.get("code", ""), item.get("system", "")) for item in codings)
         return next((code for code in inverted if code is not None), None)
     if step.type == "Coding":
         for extension in value.get("extension", ()):
             coding = extension.get("valueCoding", {})
             if extension.get("url") == SOURCE_CODE and coding.get("system") == concept_map.source_system:
-                return coding.get("code")
+                sent = coding.get("code")
+                return sent
         if value.get("system") == concept_map.source_system:
-            return value.get("code")
+            sent = value.get("code")
+            return sent
         return concept_map.invert(value.get("code", ""), value.get("system", ""))
     return concept_map.invert(value)
 

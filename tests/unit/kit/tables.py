@@ -10,6 +10,7 @@ from adapters.kit import convert, engine, inverse, table
 from adapters.kit.codes import Codes
 from adapters.kit.contract import Source, Tree
 from adapters.kit.translation import Document, Received, Translation
+from gateway.fhir.errors import Issue
 
 HEADER = "source,condition,element,conversion,codes,way,note"
 SOURCE = Source("his", "990100001", "示范市第一人民医院", format="hl7v2", options={"assigners": ["990100001"]})
@@ -43,6 +44,7 @@ class Small:
 
     def __init__(self, folder: Path, tables: Mapping[str, str]) -> None:
         self.tables = load(write(folder, tables))
+        self.issues: list[Issue] = []
 
     def read(self, *segments: str) -> Translation:
         return self.read_bytes(message(*segments))
@@ -55,7 +57,7 @@ class Small:
         """Resources written over a message."""
         assert adapter.encode is not None
         tree = parsed(data)
-        inverse.to_tree(resources, tree, self.tables, CODES, SOURCE, data)
+        self.issues = inverse.to_tree(resources, tree, self.tables, CODES, SOURCE, data)
         return adapter.encode(tree, SOURCE)
 
     def new(self, *resources: Document) -> str:
