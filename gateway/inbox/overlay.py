@@ -100,4 +100,4 @@ def _pinned(entry: Document) -> bool:
 
 
 def _same_source(before: Document, said: Document) -> bool:
-    return before.get("meta", {}).get("source") == said.get("meta", {}).get("source")
+    return bool(before.get("meta", {}).get("source") == said.get("meta", {}).get("source"))

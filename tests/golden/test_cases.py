@@ -38,9 +38,7 @@ def exchange() -> Exchange:
 def source(name: str, options: dict[str, Any] | None = None) -> Source:
     """The sender of a case; cases/<case>.toml beside it may give options of its own."""
     base: dict[str, Any] = {"icd10_edition": "gl", "assigners": ["990100001"]}
-    return Source(
-        "example", "990100001", "示范市第一人民医院", format=name, options={**base, **(options or {})}
-    )
+    return Source("example", "990100001", "示范市第一人民医院", format=name, options={**base, **(options or {})})
 
 
 def case_source(path: Path) -> Source:
@@ -93,7 +91,9 @@ def test_case_comes_back_byte_for_byte_when_nobody_changed_it(path: Path, exchan
 
 def test_every_message_table_has_a_case() -> None:
     tables = {
-        f"{name}/{path.stem.removesuffix('[Bundle]')}" for name in FORMATS for path in (MAPPINGS / name).glob("*[[]Bundle].csv")
+        f"{name}/{path.stem.removesuffix('[Bundle]')}"
+        for name in FORMATS
+        for path in (MAPPINGS / name).glob("*[[]Bundle].csv")
     }
     covered = {f"{path.parents[1].name}/{path.name.split('.')[0]}" for path in CASES}
     assert tables - covered == set()
