@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from gateway.fhir import links
 from gateway.fhir.elements import resource_types
-from gateway.fhir.links import links
+from gateway.fhir.findings import text_of
 
 Kind = Literal["relative", "absolute", "urn", "fragment", "conditional", "other"]
 
@@ -74,9 +75,8 @@ def reference(resource_type: str, id: str, display: str = "") -> dict[str, Any]:
 
 def references(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every Reference of a document that has a reference text: (its FHIRPath, the Reference object)."""
-    for link in links(document):
-        if link.key == "reference" and link.type == "string":
-            yield link.path, link.owner
+    for place, owner in links.references(document):
+        yield text_of(place), owner
 
 
 def rewrite(document: dict[str, Any], replace: Callable[[str], str | None]) -> int:
@@ -84,39 +84,18 @@ def rewrite(document: dict[str, Any], replace: Callable[[str], str | None]) -> i
 
     replace   given the text, the new text, or None to leave it; asked for each Reference.reference, each value of type
               uri, url, oid and uuid (Attachment.url among them), each href and src of a narrative; never for a canonical
-    returns   how many were changed
+    returns   how many texts were changed
     source    FHIR R4 http.html#trules
     """
-    changed = 0
-    for link in links(document):
-        if link.type == "xhtml":
-            changed += _narrative(link.owner, replace)
-        else:
-            changed += _replaced(link.owner, link.key, replace)
-    return changed
-
-
-def _replaced(owner: Any, key: Any, replace: Callable[[str], str | None]) -> int:
-    new = replace(owner[key])
-    if new is None or new == owner[key]:
-        return 0
-    owner[key] = new
-    return 1
+    return links.rewrite(document, lambda text, kind: _narrative(text, replace) if kind == "xhtml" else replace(text))
 
 
 _link = re.compile(r"""(\s(?:href|src)\s*=\s*["'])([^"']*)(["'])""")
 
 
-def _narrative(owner: Any, replace: Callable[[str], str | None]) -> int:
-    count = 0
-
+def _narrative(div: str, replace: Callable[[str], str | None]) -> str:
     def link(match: re.Match[str]) -> str:
-        nonlocal count
         new = replace(match[2])
-        if new is None or new == match[2]:
-            return match[0]
-        count += 1
-        return match[1] + new + match[3]
+        return match[0] if new is None else match[1] + new + match[3]
 
-    owner["div"] = _link.sub(link, owner["div"])
-    return count
+    return _link.sub(link, div)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from typing import Any
 
 import pytest
 
+from gateway.fhir import links
 from gateway.fhir.elements import is_primitive, resource_types, structure
-from gateway.fhir.links import links
+from gateway.fhir.findings import text_of
 
 LINK_TYPES = ("uri", "url", "oid", "uuid", "xhtml")
 
@@ -54,15 +57,31 @@ def filled(type_name: str, depth: int) -> dict[str, Any]:
             value = {"resourceType": "Provenance", "target": [{"reference": "urn:uuid:1"}], "policy": ["urn:uuid:1"]}
         else:
             value = filled(element.type, depth - 1)
-        found[element.name] = [value, value] if element.maximum != 1 else value
+        found[element.name] = [value, copy.deepcopy(value)] if element.maximum != 1 else value
     return found
 
 
 @pytest.mark.parametrize("type_name", sorted(resource_types()))
 def test_the_links_of_every_type_are_those_that_its_definition_names(type_name: str) -> None:
     document = filled(type_name, 2)
-    assert [(link.path, str(link.key), link.type) for link in links(document)] == naive(document, "Resource", "")
+    told = naive(document, "Resource", "")
+    found = [(text_of(place), "reference", "string") for place, _ in links.references(document)]
+    assert sorted(found) == sorted(one for one in told if one[2] == "string")
+    asked: list[str] = []
+    links.rewrite(document, lambda _text, kind: asked.append(kind))
+    assert sorted(asked) == sorted(kind for _, _, kind in told)
+
+
+@pytest.mark.parametrize("type_name", ["Patient", "CarePlan", "DocumentReference", "Bundle"])
+def test_rewriting_changes_every_link_and_nothing_else(type_name: str) -> None:
+    document = filled(type_name, 2)
+    told = len(naive(document, "Resource", ""))
+    assert links.rewrite(document, lambda _text, _kind: "changed") == told
+    assert json.dumps(document).count('"changed"') == told
+    assert links.rewrite(document, lambda _text, _kind: "changed") == 0
 
 
 def test_a_document_of_no_type_has_no_links() -> None:
-    assert links({"resourceType": "Patent", "link": [{"other": {"reference": "Patient/1"}}]}) == []
+    document = {"resourceType": "Patent", "link": [{"other": {"reference": "Patient/1"}}]}
+    assert links.references(document) == []
+    assert links.rewrite(document, lambda _text, _kind: "changed") == 0
