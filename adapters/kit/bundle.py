@@ -189,13 +189,17 @@ def _document(assembly: Assembly, kept: list[Instance]) -> Document | None:
         "identifier": identifier,
         "type": "document",
         "timestamp": assembly.received.received_at,
-        "entry": [{"fullUrl": names[item.full_url], "resource": renamed(item.document, names)} for item in inside],
+        "entry": [
+            {"fullUrl": names[item.full_url], "resource": _standing_alone(renamed(item.document, names))}
+            for item in inside
+        ],
     }
     full_url = "urn:uuid:" + str(uuid.uuid5(uuid.NAMESPACE_OID, assembly.seed + "|document"))
     return {"fullUrl": full_url, "resource": document, "request": request(document)}
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:
+    """The same with other names for what is referred to."""
     if isinstance(value, dict):
         return {
             key: names.get(item, item) if key == "reference" and isinstance(item, str) else renamed(item, names)
@@ -204,6 +208,24 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
     if isinstance(value, list):
         return [renamed(item, names) for item in value]
     return value
+
+
+def _standing_alone(value: Any) -> Any:
+    """Without conditional references, which only a transaction resolves: the identifier itself says who is meant.
+
+    source   FHIR R4 references.html#logical
+    """
+    if isinstance(value, list):
+        return [_standing_alone(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _standing_alone(item) for key, item in value.items()}
+    kind, question, criteria = str(found.get("reference", "")).partition("?")
+    if question and criteria.startswith("identifier="):
+        system, _, code = criteria.removeprefix("identifier=").partition("|")
+        del found["reference"]
+        found = {"type": kind, "identifier": {"system": system, "value": code}, **found}
+    return found
 
 
 def _provenance(assembly: Assembly, kept: list[Instance]) -> Document:

@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from gateway.fhir import canonical
+
 SHIPPED = Path(__file__).parents[2] / "mappings" / "codes"
 
 
@@ -45,8 +47,22 @@ class CodeMap:
     forward: dict[str, Target | None]
     backward: dict[tuple[str, str], str]
     displays: dict[str, str]
+    systems: dict[str, str]
     unmapped: Target | None = None
     provided: bool = False
+
+    def system_of(self, code: str) -> str:
+        """The system a sender's code belongs to: its group's source. What no group lists is no code of a published system."""
+        found = self.systems.get(fold(code))
+        if found is None and self.source_system.startswith(_PUBLISHED):
+            found = f"{canonical.code_system(self.name)}-as-sent"
+        return self.source_system if found is None else found
+
+    def owns(self, system: str) -> bool:
+        """Whether codes of this system are what the sender of this map's codes writes."""
+        return (
+            system == self.source_system or system in self.systems.values() or system.endswith(f"/{self.name}-as-sent")
+        )
 
     def lists(self, code: str) -> bool:
         """Whether the code is one of the map's, with or without a counterpart."""
@@ -119,6 +135,7 @@ def load(path: Path) -> CodeMap:
     forward: dict[str, Target | None] = {}
     backward: dict[tuple[str, str], tuple[int, str]] = {}
     displays: dict[str, str] = {}
+    systems: dict[str, str] = {}
     for group in groups:
         for element in group.get("element", ()):
             code = fold(element.get("code", ""))
@@ -129,6 +146,7 @@ def load(path: Path) -> CodeMap:
                 raise ValueError(f"{path.name}: code {code} is mapped twice; keep one")
             forward[code] = targets[0] if targets else None
             displays[code] = element.get("display", "")
+            systems[code] = group.get("source", "")
             for target, entry in zip(targets, element.get("target", ()), strict=True):
                 rank = _RANKS.get(entry.get("equivalence", ""), 2)
                 key = (target.system, target.code)
@@ -145,11 +163,13 @@ def load(path: Path) -> CodeMap:
         forward=forward,
         backward={key: code for key, (_, code) in backward.items()},
         displays=displays,
+        systems=systems,
         unmapped=Target(target_system, rest["code"], rest.get("display", ""), known=False) if fixed else None,
         provided=rest.get("mode") == "provided",
     )
 
 
+_PUBLISHED = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")
 _RANKS = {"equal": 0, "equivalent": 1, "wider": 2, "unmatched": 9, "disjoint": 9}
 
 

@@ -57,7 +57,7 @@ def _codings(text: str, argument: str, context: Context) -> list[dict[str, Any]]
     """The sender's coding, then the standard one of the row's code map (not twice the same)."""
     code = fold(text)
     table, target = _translated(text, "", context) if context.codes else (None, None)
-    system = _sender_system(argument, table, context)
+    system = _sender_system(argument, table, context, code)
     sent: dict[str, Any] = ({"system": system} if system else {}) | {"code": code}
     if table is not None and table.displays.get(code):
         sent["display"] = table.displays[code]
@@ -66,18 +66,19 @@ def _codings(text: str, argument: str, context: Context) -> list[dict[str, Any]]
     return [sent, target.coding]
 
 
-def _sender_system(argument: str, table: CodeMap | None, context: Context) -> str:
-    """The argument (a URI or the name of a local code system), else the map's source, else none."""
+def _sender_system(argument: str, table: CodeMap | None, context: Context, code: str = "") -> str:
+    """The argument (a URI or the name of a local code system), else the code's own system by the map, else none."""
     if argument:
         return argument if ":" in argument else f"{context.base}/CodeSystem/{context.source.organisation}/{argument}"
-    return table.source_system if table else ""
+    return table.system_of(code) if table else ""
 
 
 def _sent(codings: list[dict[str, Any]], argument: str, context: Context) -> str | None:
     """The sender's own code among codings: by its system, else by the code map from a standard one."""
     table = context.maps.named(context.codes) if context.codes else None
     system = _sender_system(argument, table, context)
-    own = next((coding.get("code") for coding in codings if coding.get("system", "") == system), None)
+    mine = table.owns if table is not None and not argument else system.__eq__
+    own = next((coding.get("code") for coding in codings if mine(coding.get("system", ""))), None)
     if own is not None:
         return str(own)
     if table is None:

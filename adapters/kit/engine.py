@@ -223,12 +223,14 @@ class Assembly:
         assert concept_map is not None, row.where  # tables are checked when they are loaded
         if step.type == "CodeableConcept":
             concept = (
-                value if isinstance(value, dict) else {"coding": [{"system": concept_map.source_system, "code": value}]}
+                value
+                if isinstance(value, dict)
+                else {"coding": [{"system": concept_map.system_of(value), "code": value}]}
             )
             codings = list(concept.get("coding", ()))
             for coding in codings:
                 if "system" not in coding and "code" in coding:
-                    coding["system"] = concept_map.source_system  # the row says whose code it is
+                    coding["system"] = concept_map.system_of(coding["code"])  # the row says whose code it is
                 target = concept_map.translate(coding.get("code", ""))
                 if target is not None and target.coding not in concept["coding"]:
                     concept["coding"].append(target.coding)
@@ -239,7 +241,7 @@ class Assembly:
         target = concept_map.translate(code)
         if not concept_map.lists(code):
             self._unknown(row, place)
-        own = {"system": concept_map.source_system, "code": code}
+        own = {"system": concept_map.system_of(code), "code": code}
         kept = {"url": canonical.extension("source-code"), "valueCoding": own}
         if step.type == "Coding":
             return {"extension": [kept], **target.coding} if target else own

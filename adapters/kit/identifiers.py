@@ -117,7 +117,12 @@ def assigned_sid_conversion(_argument: str) -> Conversion:
         kind, _, assigner = text.strip().partition("-")
         system: str | None = sid_conversion("").forward(kind, context)
         local = _local("", context)
-        if system is None or not assigner or not system.startswith(local) or assigner in context.option("assigners", ()):
+        if (
+            system is None
+            or not assigner
+            or not system.startswith(local)
+            or assigner in context.option("assigners", ())
+        ):
             return system
         return f"{system}/{quote(assigner, safe='')}"
 

@@ -333,12 +333,12 @@ class Reversal:
         """A concept that has only the standard code gains the sender's, first, where its table looks for it."""
         concept_map = self.codes.named(row.codes)
         codings = after.get("coding", [])
-        if concept_map is None or any(coding.get("system") == concept_map.source_system for coding in codings):
+        if concept_map is None or any(concept_map.owns(coding.get("system", "")) for coding in codings):
             return after
         code = own_code(concept_map, row.steps[-1], after)
         if code is None:
             return after
-        return {**after, "coding": [{"system": concept_map.source_system, "code": code}, *codings]}
+        return {**after, "coding": [{"system": concept_map.system_of(code), "code": code}, *codings]}
 
 
 def own_code(concept_map: CodeMap, step: Step, value: Any) -> str | None:
@@ -346,7 +346,7 @@ def own_code(concept_map: CodeMap, step: Step, value: Any) -> str | None:
     sent: str | None
     if step.type == "CodeableConcept":
         codings = value.get("coding", [])
-        own = next((item for item in codings if item.get("system") == concept_map.source_system), None)
+        own = next((item for item in codings if concept_map.owns(item.get("system", ""))), None)
         if own is not None:
             sent = own.get("code")
             return sent
@@ -355,10 +355,10 @@ def own_code(concept_map: CodeMap, step: Step, value: Any) -> str | None:
     if step.type == "Coding":
         for extension in value.get("extension", ()):
             coding = extension.get("valueCoding", {})
-            if extension.get("url") == SOURCE_CODE and coding.get("system") == concept_map.source_system:
+            if extension.get("url") == SOURCE_CODE and concept_map.owns(coding.get("system", "")):
                 sent = coding.get("code")
                 return sent
-        if value.get("system") == concept_map.source_system:
+        if concept_map.owns(value.get("system", "")):
             sent = value.get("code")
             return sent
         return concept_map.invert(value.get("code", ""), value.get("system", ""))
