@@ -69,8 +69,9 @@ class Clinic:
             .limit(200)
             .fetch()
         )
-        if tasks and not any(task["status"] == "completed" for task in tasks):
-            first = min(tasks, key=lambda task: (task["restriction"]["period"]["end"], task["id"]))
+        waiting = [task for task in tasks if task["status"] == "requested"]
+        if waiting and not any(task["status"] == "completed" for task in tasks):
+            first = min(waiting, key=lambda task: (task["restriction"]["period"]["end"], task["id"]))
             self._move(first, status="completed", note=[{"text": "已电话随访，血压平稳，服药规律"}])
 
     # ── referrals ────────────────────────────────────────────────────────────────────────────────────────────────────
