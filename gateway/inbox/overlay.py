@@ -12,11 +12,9 @@ from urllib.parse import unquote
 
 from gateway.fhir import document, reference
 from gateway.fhir.merge import is_stale, merge
-from gateway.search.query import Clause, Query, Value
-from gateway.store.contract import Transaction, Version
+from gateway.store.contract import Identifier, Transaction, Version
 
 Document = dict[str, Any]
-Key = tuple[str, str, str]  # resource type, system, value
 
 
 def overlay(
@@ -59,7 +57,7 @@ def overlay(
     return bundle | {"entry": entries}
 
 
-def _key(entry: Document) -> Key | None:
+def _key(entry: Document) -> Identifier | None:
     request = entry.get("request", {})
     kind, _, criteria = str(request.get("url", "")).partition("?")
     name, _, text = criteria.partition("=")
@@ -75,23 +73,12 @@ def _plain(value: str) -> str:
     return value
 
 
-def _standing(keys: set[Key], transaction: Transaction) -> dict[Key, Version]:
-    """What is stored under each key: one search a type."""
-    found: dict[Key, Version] = {}
-    for kind in sorted({key[0] for key in keys}):
-        values = tuple(Value(f"{s}|{v}", system=s, code=v) for k, s, v in sorted(keys) if k == kind)
-        clause = Clause("identifier", "token", values)
-        for version in transaction.search(Query(kind, (clause,), count=2 * len(values) + 1)).matches:
-            for identifier in _identifiers(document.read(version.content)):
-                key = (kind, identifier.get("system", ""), identifier.get("value", ""))
-                if key in keys:
-                    found.setdefault(key, version)
-    return found
-
-
-def _identifiers(resource: Document) -> list[Document]:
-    found = resource.get("identifier", [])
-    return found if isinstance(found, list) else [found]
+def _standing(keys: set[Identifier], transaction: Transaction) -> dict[Identifier, Version]:
+    """What is stored under each key, held from here on, so that nobody changes it between what is said and what is written."""
+    ids = {key: found[0] for key, found in transaction.identified(keys).items() if found}
+    versions = transaction.current((key[0], id) for key, id in ids.items())
+    # What somebody deleted since it was found does not stand any more.
+    return {key: found for key, id in ids.items() if not (found := versions[key[0], id]).deleted}
 
 
 def _pinned(entry: Document) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -59,11 +60,14 @@ def single(method: str, resource_type: str, resource: Any, **more: str) -> Entry
     return entry
 
 
-def criteria_pairs(criteria: str) -> list[tuple[str, str]]:
+# Each condition is asked for several times while its transaction lasts: where to look, what to lock, what it names.
+@functools.lru_cache(maxsize=512)
+def criteria_pairs(criteria: str) -> tuple[tuple[str, str], ...]:
     """A query as name and value pairs, both unescaped."""
-    return parse_qsl(criteria.rpartition("?")[2], keep_blank_values=True)
+    return tuple(parse_qsl(criteria.rpartition("?")[2], keep_blank_values=True))
 
 
+@functools.lru_cache(maxsize=512)
 def canonical(resource_type: str, criteria: str) -> str:
     """One spelling for all spellings of a condition: the name under which it is locked."""
     return f"{resource_type}?{urlencode(sorted(criteria_pairs(criteria)))}"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from gateway.fhir import reference
 from gateway.fhir.errors import Invalid, Issue, PreconditionFailed
 from gateway.interactions.change import Document, Entry
+from gateway.interactions.conditions import Conditions
 from gateway.interactions.entries import canonical, criteria_pairs
-from gateway.store.contract import Transaction, Version
+from gateway.store.contract import Transaction
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
@@ -60,6 +61,8 @@ def targets(door: Door, entries: Sequence[Entry], within: Transaction) -> list[T
     raises  PreconditionFailed where several fit a condition; Invalid where two entries write the same resource
     """
     going = {(entry.resource_type, entry.id) for entry in entries if entry.method == "DELETE" and entry.id}
+    conditions = Conditions(door, within, frozenset(going))
+    conditions.expect((entry.resource_type, entry.criteria) for entry in entries if entry.criteria)
     by_condition: dict[str, Target] = {}
     found: list[Target | None] = []
     # PUT before POST where both name one condition: the PUT says what it becomes, the POST then only finds it.
@@ -68,27 +71,25 @@ def targets(door: Door, entries: Sequence[Entry], within: Transaction) -> list[T
     )
     by_place: dict[int, Target | None] = {}
     for place in order:
-        by_place[place] = _target(door, entries[place], within, by_condition, going)
+        by_place[place] = _target(door, entries[place], conditions, by_condition)
     found = [by_place[place] for place in range(len(entries))]
     _refuse_overlap(entries, found)
     return found
 
 
-def _target(
-    door: Door, entry: Entry, within: Transaction, by_condition: dict[str, Target], going: set[tuple[str, str]]
-) -> Target | None:
+def _target(door: Door, entry: Entry, conditions: Conditions, by_condition: dict[str, Target]) -> Target | None:
     if not entry.criteria:
         return Target(entry.resource_type, entry.id or _new_id(), fresh=not entry.id)
     condition = canonical(entry.resource_type, entry.criteria)
     known = by_condition.get(condition)
     if known is not None and entry.method == "POST":
         return Target(known.resource_type, known.id, standing=True)
-    match = one_match(door, entry.resource_type, entry.criteria, within, entry.place, going)
+    match = conditions.match(entry.resource_type, entry.criteria, entry.place)
     target: Target | None
     if match is not None:
-        target = Target(entry.resource_type, match.id, standing=entry.method == "POST")
+        target = Target(entry.resource_type, match, standing=entry.method == "POST")
         own_id = (entry.resource or {}).get("id")
-        if entry.method == "PUT" and own_id and own_id != match.id:
+        if entry.method == "PUT" and own_id and own_id != match:
             raise Invalid(
                 zh="条件匹配到的资源与所发资源的 id 不同，请去掉 id 或改正条件。",
                 en="The condition matches a resource with another id than the one sent: leave the id out, or correct the condition.",
@@ -103,36 +104,6 @@ def _target(
         target = Target(entry.resource_type, str(own_id or _new_id()), fresh=not own_id)
     by_condition.setdefault(condition, target)
     return target
-
-
-def one_match(
-    door: Door,
-    resource_type: str,
-    criteria: str,
-    within: Transaction,
-    place: str,
-    going: set[tuple[str, str]] = frozenset(),  # type: ignore[assignment]
-) -> Version | None:
-    """The one resource that fits a condition, None when there is none.
-
-    raises  PreconditionFailed when there are several; Unsupported for a parameter that is not indexed
-    """
-    pairs = criteria_pairs(criteria)
-    if not pairs:
-        raise Invalid(
-            zh="条件为空，请写出检索参数，例如 identifier=系统|值。",
-            en="The condition is empty: name search parameters, for example identifier=system|value.",
-            at=place,
-        )
-    page = within.search(door.query(resource_type, [*pairs, ("_count", "3")]))
-    matches = [match for match in page.matches if (resource_type, match.id) not in going]
-    if len(matches) > 1:
-        raise PreconditionFailed(
-            zh=f"有多个 {resource_type} 符合条件，请用更精确的条件（如 identifier=系统|值）。",
-            en=f"Several {resource_type} fit the condition: use a narrower one, such as identifier=system|value.",
-            at=place,
-        )
-    return matches[0] if matches else None
 
 
 def rewrite_references(
@@ -154,21 +125,48 @@ def rewrite_references(
             known[entry.full_url] = target.reference
         if entry.criteria:
             known.setdefault(canonical(entry.resource_type, entry.criteria), target.reference)
+    waiting: list[tuple[str, Document]] = []
+    wanted: list[tuple[str, str]] = []
+    for place, document in documents:
+        before = len(wanted)
+
+        def name(text: str) -> str | None:
+            if text in known:
+                return known[text]
+            if "?" in text and (target := reference.parse(text)).kind == "conditional":
+                if (meant := known.get(canonical(target.type, target.query))) is not None:
+                    return meant
+                wanted.append((target.type, target.query))
+            return None
+
+        reference.rewrite(document, name)
+        if len(wanted) > before:
+            waiting.append((place, document))
+    if waiting:
+        _find_conditional(door, waiting, wanted, known, within)
+
+
+def _find_conditional(
+    door: Door,
+    documents: Sequence[tuple[str, Document]],
+    wanted: Sequence[tuple[str, str]],
+    known: dict[str, str],
+    within: Transaction,
+) -> None:
+    """Put Type/id in place of the conditional references that name nothing in this Bundle; wanted holds them all."""
+    conditions = Conditions(door, within)
+    conditions.expect(wanted)
     issues: list[Issue] = []
     for place, document in documents:
 
         def replace(text: str, place: str = place) -> str | None:
-            if text in known:
-                return known[text]
-            if "?" not in text:
-                return None
-            target = reference.parse(text)
-            if target.kind != "conditional":
+            target = reference.parse(text) if "?" in text else None
+            if target is None or target.kind != "conditional":
                 return None
             condition = canonical(target.type, target.query)
             if condition not in known:
                 try:
-                    match = one_match(door, target.type, target.query, within, place)
+                    match = conditions.match(target.type, target.query, place)
                 except PreconditionFailed as error:
                     issues.extend(error.issues)
                     return None
@@ -182,7 +180,7 @@ def rewrite_references(
                         )
                     )
                     return None
-                known[condition] = f"{target.type}/{match.id}"
+                known[condition] = f"{target.type}/{match}"
             return known[condition]
 
         reference.rewrite(document, replace)

@@ -18,6 +18,10 @@ MessageState = Literal["received", "stored", "duplicate", "superseded", "quarant
 JobState = Literal["queued", "sent", "acknowledged", "dead", "superseded"]
 
 
+Identifier = tuple[str, str, str]
+"""A business identifier of a resource type: (type, system, value); system "" where it has none."""
+
+
 class Version(NamedTuple):
     """One stored version of a resource, never changed. content is the JSON document as it is answered; b"" when deleted."""
 
@@ -168,6 +172,12 @@ class Transaction(Protocol):
 
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of the (type, id) pairs that are there and not deleted; nothing is locked."""
+
+    def identified(self, identifiers: Iterable[Identifier]) -> dict[Identifier, list[str]]:
+        """Ids of what bears each identifier now and may be seen, oldest first; each identifier asked for is a key.
+
+        What a search for identifier=system|value finds, for many of any types at once. Nothing is locked.
+        """
 
     def search(self, query: Query) -> Page: ...
 

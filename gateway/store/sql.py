@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, text
 
 from gateway.fhir.principal import Principal
-from gateway.search.query import Clause, Query
+from gateway.search.query import Clause, Query, Value
 from gateway.store import jobs, messages, migrations, search_sql, versions
-from gateway.store.contract import Balance, Job, Message, MessageFilter, Page, Version, Write
+from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, Version, Write
 from gateway.store.database import Database
+from gateway.store.identified import identified
 from gateway.store.locking import lock
 from gateway.store.row_id import now_us
 
@@ -63,6 +64,16 @@ class SqlTransaction:
 
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         return versions.existing(self._connection, references)
+
+    def identified(self, identifiers: Iterable[Identifier]) -> dict[Identifier, list[str]]:
+        wanted = list(identifiers)
+        narrowed = {kind for kind in {one[0] for one in wanted} if self._restrict(kind, self.principal)}
+        found = identified(self._connection, [one for one in wanted if one[0] not in narrowed])
+        for one in wanted:
+            if one[0] in narrowed:
+                clause = Clause("identifier", "token", (Value(one[2], system=one[1], code=one[2]),))
+                found[one] = [match.id for match in self.search(Query(one[0], (clause,), count=3)).matches]
+        return found
 
     def search(self, query: Query) -> Page:
         return search_sql.search(self._connection, query, self.principal, self._restrict)
