@@ -34,7 +34,15 @@ def encode(
     from gateway.settings import settings
 
     exchange = app.open_exchange(settings())
-    found = document.read(sys.stdin.buffer.read() if bundle == "-" else Path(bundle).read_bytes())
+    try:
+        data = sys.stdin.buffer.read() if bundle == "-" else Path(bundle).read_bytes()
+        before = original.read_bytes() if original else b""
+    except OSError as error:
+        screen.note(
+            f"{error.filename}：读不出（{error.strerror}）", f"{error.filename}: cannot be read ({error.strerror})"
+        )
+        raise typer.Exit(2) from None
+    found = document.read(data)
     found = found.get("bundle", found) if "resourceType" not in found else found
     entries = found.get("entry", []) if found.get("resourceType") == "Bundle" else [{"resource": found}]
     resources = [(_name(entry), entry["resource"]) for entry in entries if "resource" in entry]
@@ -45,7 +53,6 @@ def encode(
             en="the Bundle holds no resource: nothing to write.",
             at="Bundle.entry",
         )
-    before = original.read_bytes() if original else b""
     if source:
         receiver = exchange.source(source)
     elif before:
