@@ -25,8 +25,11 @@ def of_source(source: Source) -> dict[str, Any]:
     return reference(source.organisation, source.organisation_name)
 
 
-def conversion(_argument: str) -> Conversion:
-    """organization: a name or code → Reference; an unknown one is kept as display, with a warning."""
+def conversion(argument: str) -> Conversion:
+    """organization, organization(code): a name or code → Reference; an unknown one is kept as display, with a warning.
+
+    On the way back the name, or the code where the place asks for it; either stands in where the other is not known.
+    """
 
     def forward(text: str, context: Context) -> dict[str, Any] | None:
         table = context.maps.named(MAP)
@@ -42,12 +45,21 @@ def conversion(_argument: str) -> Conversion:
         return {"display": text.strip()}
 
     def inverse(value: Any, context: Context) -> str | None:
-        table = context.maps.named(MAP)
-        code = str(value.get("reference", "")).rpartition("|")[2] if "|" in str(value.get("reference", "")) else ""
+        table, code = context.maps.named(MAP), code_of(value)
         own = table.invert(code, canonical.ORGANISATION) if table and code else None
-        return value.get("display") or own or code or None
+        name = value.get("display") or own
+        return (code or name if argument == "code" else name or code) or None
 
-    return Conversion("organization", forward, inverse, "Reference")
+    return Conversion(f"organization({argument})" if argument else "organization", forward, inverse, "Reference")
+
+
+def code_of(value: Any) -> str:
+    """The code that a Reference to an organisation carries: in its identifier, or as the condition it was made with."""
+    identifier = value.get("identifier") or {}
+    if identifier.get("system") == canonical.ORGANISATION:
+        return str(identifier.get("value", ""))
+    condition = str(value.get("reference", ""))
+    return condition.rpartition("|")[2] if "|" in condition else ""
 
 
 def constant(argument: str) -> Conversion:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.fhir import document, reference
+from gateway.fhir.canonical import ORGANISATION
 from gateway.fhir.principal import Principal
 from gateway.store.contract import Store
 
@@ -32,7 +33,20 @@ def around(focus: Document, store: Store, principal: Principal) -> list[tuple[st
                 found[name] = document.read(version.content)
                 further.append(found[name])
         edge = further
+    _name_organisations(found)
     return list(found.items())
+
+
+def _name_organisations(found: dict[str, Document]) -> None:
+    """References to organisations say which by their code and name, too: a partner does not know our ids."""
+    for item in list(found.values()):
+        for _, owner in reference.references(item):
+            organisation = found.get(owner["reference"], {})
+            if organisation.get("resourceType") == "Organization":
+                codes = [one for one in organisation.get("identifier", ()) if one.get("system") == ORGANISATION]
+                for name, value in (("identifier", next(iter(codes), None)), ("display", organisation.get("name"))):
+                    if value:
+                        owner.setdefault(name, value)
 
 
 def _targets(item: Document) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from adapters.kit.codes import Codes
 from adapters.kit.contract import Source
 from adapters.kit.convert import Context, Ignored, is_empty, is_known, named, registered
+from gateway.fhir import canonical
 from gateway.fhir.canonical import BASE
 from gateway.fhir.check_digit import resident_digit
 
@@ -318,3 +319,10 @@ def test_a_conversion_that_does_not_exist_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="no conversion is named dates"):
         named("dates")
     assert "date" in registered()
+
+
+def test_an_organisation_goes_back_as_its_code_where_a_code_is_asked_for() -> None:
+    known = {"identifier": {"system": canonical.ORGANISATION, "value": "990300003"}, "display": "某中心"}
+    for name, text in (("organization", "某中心"), ("organization(code)", "990300003")):
+        assert inverse(name, {"reference": "Organization/o", **known}) == text
+        assert inverse(name, {"display": "某医院"}) == "某医院"
