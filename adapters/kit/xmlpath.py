@@ -23,7 +23,7 @@ Place = tuple[etree._Element, str]  # an element and "", or an element and the f
 
 _TOKEN = re.compile(
     r"""(?P<slash>//?)|(?P<up>\.\.)|(?P<here>\.)|(?P<text>text\(\))|(?P<open>\[)|(?P<close>\])|(?P<not>not\()|(?P<end>\))
-    |(?P<attribute>@(?:(?:xsi|\*):)?[\w.\-]+)|(?P<compare>!=|=)|(?P<literal>'[^']*'|"[^"]*")|(?P<number>\d+(?=\]))
+    |(?P<attribute>@(?:(?:xsi|\*):)?[\w.\-]+)|(?P<compare>!=|=)|(?P<literal>'[^']*'|"[^"]*")|(?P<number>[1-9]\d*(?=\]))
     |(?P<name>\*|[^\W\d][\w.\-]*)""",
     re.VERBOSE,
 )
