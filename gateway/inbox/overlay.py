@@ -42,10 +42,8 @@ def overlay(
     for place, key in wanted.items():
         entry, found = entries[place], standing.get(key)
         if found is None:
-            url = f"{key[0]}?identifier={key[1]}|{key[2]}"
-            entries[place] = entry | {
-                "request": {"method": "POST", "url": key[0], "ifNoneExist": url.partition("?")[2]}
-            }
+            criteria = entry["request"]["url"].partition("?")[2]  # as the message wrote it, commas escaped
+            entries[place] = entry | {"request": {"method": "POST", "url": key[0], "ifNoneExist": criteria}}
             continue
         before = document.read(found.content)
         said = document.read(document.write(entry["resource"]))
