@@ -36,28 +36,29 @@ def demo(
     if "log_level" not in chosen.model_fields_set:
         chosen = chosen.model_copy(update={"log_level": "error"})  # what the tables tell need not be told twice
     log.begin(chosen)
-    if reset:
-        alliances.reset(chosen)
-    calendar = Calendar(alliances.the_day(chosen, day))
-    with alliances.playing(chosen) as alliance:
-        clinic = Clinic(alliance.fhir_url, chosen.base)
-        acts = story.acts(alliance, calendar, clinic)
-        with screen.progress() as bar:
-            task = bar.add_task("", total=len(acts))
-            for zh, en, deed in acts:
-                bar.update(task, description=screen.said(zh, en))
-                deed()
-                bar.advance(task)
-        Closing(alliance, calendar, clinic).show()
-        for zh, en in farewell(alliance, calendar):
-            screen.show(zh, en)
-        took_s = time.monotonic() - began
-        screen.note(
-            f"用时 {took_s:.1f} 秒。再运行一次，什么都不会变。", f"{took_s:.1f} s. Run it again: nothing changes."
-        )
-        if not once and sys.stdin.isatty():
-            screen.note("网关继续服务，Ctrl-C 结束。", "The gateway goes on serving; Ctrl-C ends it.")
-            wait()
+    with alliances.alone(chosen):
+        if reset:
+            alliances.reset(chosen)
+        calendar = Calendar(alliances.the_day(chosen, day))
+        with alliances.playing(chosen) as alliance:
+            clinic = Clinic(alliance.fhir_url, chosen.base)
+            acts = story.acts(alliance, calendar, clinic)
+            with screen.progress() as bar:
+                task = bar.add_task("", total=len(acts))
+                for zh, en, deed in acts:
+                    bar.update(task, description=screen.said(zh, en))
+                    deed()
+                    bar.advance(task)
+            Closing(alliance, calendar, clinic).show()
+            for zh, en in farewell(alliance, calendar):
+                screen.show(zh, en)
+            took_s = time.monotonic() - began
+            screen.note(
+                f"用时 {took_s:.1f} 秒。再运行一次，什么都不会变。", f"{took_s:.1f} s. Run it again: nothing changes."
+            )
+            if not once and sys.stdin.isatty():
+                screen.note("网关继续服务，Ctrl-C 结束。", "The gateway goes on serving; Ctrl-C ends it.")
+                wait()
 
 
 def wait() -> None:

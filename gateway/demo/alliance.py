@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import shutil
 import socket
 import threading
@@ -68,6 +69,25 @@ class Alliance:
 def folder(chosen: Settings) -> Path:
     """Where the demo keeps everything, apart from a real alliance's data."""
     return chosen.data_dir / "demo"
+
+
+@contextlib.contextmanager
+def alone(chosen: Settings) -> Iterator[None]:
+    """One demo at a time in a data folder.
+
+    raises  Invalid while another one goes on there
+    """
+    chosen.data_dir.mkdir(parents=True, exist_ok=True)
+    with (chosen.data_dir / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Invalid(
+                "conflict",
+                zh="演示正在这个数据文件夹中运行；请先结束它（Ctrl-C），或用 GATEWAY_DATA_DIR 另指文件夹。",
+                en="a demo is running in this data folder: end it first (Ctrl-C), or name another by GATEWAY_DATA_DIR.",
+            ) from None
+        yield
 
 
 def reset(chosen: Settings) -> None:
