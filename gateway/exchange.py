@@ -75,15 +75,20 @@ class Exchange:
             )
         return found
 
+    def base(self, format: str) -> Source:
+        """A source without a site: the base tables of a format. Raises Unsupported when there is no such format."""
+        source = Source(name=format, organisation="local", format=format)
+        self.adapter(source)
+        return source
+
     def guess(self, data: bytes, format: str = "", name: str = "") -> Source:
         """A source to read a file as when none is named: the base tables of a format, found by the content.
 
         raises   Unsupported when no format reads it
         """
-        if format and format not in self.adapters:
-            self.adapter(Source(name=format, organisation="", format=format))
+        readable: list[Source] = []
         for candidate in [format] if format else sorted(self.adapters, key=lambda found: found == "tabular"):
-            source = Source(name=candidate, organisation="local", format=candidate)
+            source = self.base(candidate)
             try:
                 parts = self.adapters[candidate].split(data, source)
                 tree = self.adapters[candidate].parse(parts[0], source) if parts else None
@@ -93,6 +98,10 @@ class Exchange:
                 continue
             if tree is not None and (format or self.tables(source)[0].message(tree.kind) is not None):
                 return source
+            if tree is not None and tree.kind and candidate != "tabular":
+                readable.append(source)
+        if len(readable) == 1:
+            return readable[0]  # one format reads it, though no table knows its kind: the translation will say so
         raise Unsupported(
             zh="看不出这个文件的格式；请用 --format 或 --source 指明",
             en="the format of this file cannot be told; name it with --format or --source",
@@ -105,7 +114,7 @@ class Exchange:
         raises   Unsupported when none does
         """
         for candidate in [format] if format else sorted(self.adapters):
-            source = Source(name=candidate, organisation="local", format=candidate)
+            source = self.base(candidate)
             if self.tables(source)[0].message(kind) is not None:
                 return source
         raise Unsupported(

@@ -17,7 +17,7 @@ from adapters.kit.ledger import Marks
 from adapters.kit.table import EACH, Condition, Origin, Row, Step, Table, Tables
 from adapters.kit.translation import Document, Instance, Received, Translation
 from gateway.fhir import canonical, elements
-from gateway.fhir.errors import Issues, Unsupported
+from gateway.fhir.errors import Issues, Malformed, Unsupported
 
 
 def to_bundle(tree: Tree, tables: Tables, codes: Codes, source: Source, received: Received) -> Translation:
@@ -25,9 +25,15 @@ def to_bundle(tree: Tree, tables: Tables, codes: Codes, source: Source, received
 
     tree     a parsed message; its kind finds the table
     returns  bundle, ledger, issues; resources appear in table order; same input, same bytes
-    raises   Unsupported when no table is named after the kind
+    raises   Unsupported when no table is named after the kind; Malformed when it has none
     source   HL7 v2-to-FHIR 1.0.0 (messages, segments, data types); FHIR R4 http.html#transaction
     """
+    if not tree.kind:
+        raise Malformed(
+            "required",
+            zh="消息没有写明自己的类别（HL7 v2 为 MSH-9，CDA 为 code）；请发送方补上",
+            en="the message does not say what kind it is (MSH-9 in HL7 v2, code in CDA): fill it at the sender",
+        )
     table = tables.message(tree.kind)
     if table is None:
         raise Unsupported(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapters.kit.contract import Source
+    from adapters.kit.translation import Translation
     from gateway.exchange import Exchange
+    from gateway.fhir.errors import Issue
+    from gateway.settings import Settings
 
 
 def convert(
@@ -34,45 +37,73 @@ def convert(
     ] = None,
 ) -> None:
     """把消息译成 FHIR Bundle，并说明每个值的去向 · translate messages, and account for every value"""
-    from adapters.kit import ledger as accounts
     from gateway import app, screen
-    from gateway.fhir import document
     from gateway.fhir.errors import GatewayError
     from gateway.settings import settings
 
     exchange = app.open_exchange(settings())
+    # A source or format that there is not is told once, and not for each file.
+    if source:
+        exchange.source(source)
+    elif format:
+        exchange.base(format)
     worst = 0
     with screen.progress() as bar:
         for name in bar.track(files, description=screen.said("翻译", "translating")):
             try:
                 data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-                parts = list(_messages(exchange, data, name, source, format))
+                found = [
+                    _translated(exchange, settings(), part, sender, strict)
+                    for part, sender in _messages(exchange, data, name, source, format)
+                ]
             except OSError as error:
                 screen.note(f"{name}：读不出（{error.strerror}）", f"{name}: cannot be read ({error.strerror})")
                 worst = 2
                 continue
             except GatewayError as error:
-                screen.complain(error.issues, name)
-                worst = max(worst, 1)
-                continue
-            for number, (part, sender) in enumerate(parts, 1):
-                label = name if len(parts) == 1 else f"{name}#{number}"
-                result, issues, entries = _translated(exchange, settings(), part, sender, strict)
-                worst = max(worst, int(result is None or any(issue.severity in ("error", "fatal") for issue in issues)))
-                if result is None:
-                    result = {"bundle": None, "ledger": [], "issues": as_json_issues(issues)}
-                if out is not None:
-                    out.mkdir(parents=True, exist_ok=True)
-                    stem = Path(name).stem if name != "-" else "stdin"
-                    target = out / (f"{stem}.json" if len(parts) == 1 else f"{stem}.{number}.json")
-                    target.write_bytes(document.write(result))
-                elif json or not sys.stdout.isatty():
-                    sys.stdout.buffer.write(document.write(result) + b"\n")
-                else:
-                    _show(label, result, accounts.coverage(entries))
-                if not json:
-                    screen.complain(issues, label)
+                found = [Result(None, error.issues)]
+            for number, result in enumerate(found, 1):
+                worst = max(worst, int(result.refused))
+                _deliver(result, name, number if len(found) > 1 else 0, out, json)
     raise typer.Exit(worst)
+
+
+class Result(NamedTuple):
+    """What became of one message. translation is None when nothing could be made of it."""
+
+    translation: Translation | None
+    issues: tuple[Issue, ...]
+
+    @property
+    def refused(self) -> bool:
+        return self.translation is None or any(issue.severity in ("error", "fatal") for issue in self.issues)
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        from gateway.exchange import as_json, issue_as_json
+
+        if self.translation is None:
+            return {"bundle": None, "ledger": [], "issues": [issue_as_json(issue) for issue in self.issues]}
+        return as_json(self.translation)
+
+
+def _deliver(result: Result, name: str, number: int, out: Path | None, json: bool) -> None:
+    """Write one result where it is wanted: a file, a line of JSON, or a table for a person."""
+    from gateway import screen
+    from gateway.fhir import document
+
+    label = f"{name}#{number}" if number else name
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        stem = "stdin" if name == "-" else Path(name).stem
+        target = out / (f"{stem}.{number}.json" if number else f"{stem}.json")
+        target.write_bytes(document.write(result.as_json))
+    elif json or not sys.stdout.isatty():
+        sys.stdout.buffer.write(document.write(result.as_json) + b"\n")
+    elif result.translation is not None:
+        _show(label, result.translation)
+    if not json:
+        screen.complain(result.issues, label)
 
 
 def _messages(exchange: Exchange, data: bytes, name: str, source: str, format: str) -> Iterator[tuple[bytes, Source]]:
@@ -82,41 +113,33 @@ def _messages(exchange: Exchange, data: bytes, name: str, source: str, format: s
         yield part, sender
 
 
-def _translated(
-    exchange: Exchange, chosen: Any, part: bytes, sender: Source, strict: bool
-) -> tuple[Any, tuple[Any, ...], list[Any]]:
+def _translated(exchange: Exchange, chosen: Settings, part: bytes, sender: Source, strict: bool) -> Result:
     from gateway import app
-    from gateway.exchange import as_json
     from gateway.fhir.check import check
     from gateway.fhir.errors import GatewayError
 
     try:
         translation = app.complete(exchange, chosen, part, sender)
     except GatewayError as error:
-        return None, error.issues, []
+        return Result(None, error.issues)
     translation.issues = [*translation.issues, *check(translation.bundle)]
     judge = exchange.adapter(sender).strict if strict else None
     if judge is not None:
         translation.issues += judge(part, sender)
-    return as_json(translation), tuple(translation.issues), translation.ledger
+    return Result(translation, tuple(translation.issues))
 
 
-def as_json_issues(issues: tuple[Any, ...]) -> list[dict[str, Any]]:
-    from gateway.exchange import issue_as_json
-
-    return [issue_as_json(issue) for issue in issues]
-
-
-def _show(label: str, result: dict[str, Any], coverage: dict[str, int]) -> None:
+def _show(label: str, translation: Translation) -> None:
+    from adapters.kit.ledger import coverage
     from gateway import screen
 
     screen.table(
         [("资源", "resource"), ("写入方式", "written by")],
         [
             (entry["resource"]["resourceType"], f"{entry['request']['method']} {entry['request']['url']}")
-            for entry in result["bundle"].get("entry", ())
+            for entry in translation.bundle.get("entry", ())
         ],
         title=(label, label),
     )
-    counted = "  ".join(f"{state} {count}" for state, count in coverage.items())
+    counted = "  ".join(f"{state} {count}" for state, count in coverage(translation.ledger).items())
     screen.show(f"值的去向：{counted}（全部结果用 --json 或 --out）", f"values: {counted} (all of it: --json or --out)")

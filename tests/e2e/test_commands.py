@@ -108,9 +108,9 @@ def test_convert_of_a_bad_message_ends_with_1_and_says_why(tmp_path: Path, data:
 
 def test_convert_of_a_format_or_source_that_there_is_not_names_those_that_there_are(tmp_path: Path) -> None:
     done = gateway("convert", ADMISSION, "--format", "hl7v9", data_dir=tmp_path)
-    assert (done.returncode, b"hl7v2" in done.stderr) == (1, True)
+    assert (done.returncode, b"hl7v2" in done.stderr) == (2, True)
     done = gateway("convert", ADMISSION, "--source", "nobody", data_dir=tmp_path)
-    assert (done.returncode, b"demo-his" in done.stderr) == (1, True)
+    assert (done.returncode, b"demo-his" in done.stderr) == (2, True)
 
 
 # encode
