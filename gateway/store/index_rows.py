@@ -64,3 +64,14 @@ def key(value: str) -> str:
 def clean(value: str) -> str:
     """Without NUL, which PostgreSQL's text cannot hold."""
     return value.replace("\x00", "") if "\x00" in value else value
+
+
+def successor(prefix: str) -> str:
+    """The least text above every text that begins with prefix."""
+    while prefix:
+        last = ord(prefix[-1])
+        if last < 0x10FFFF:
+            following = last + 1
+            return prefix[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
+        prefix = prefix[:-1]
+    return ""

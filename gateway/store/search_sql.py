@@ -18,20 +18,15 @@ from sqlalchemy import Connection, Select, and_, false, func, not_, or_, select,
 from gateway.fhir.errors import Malformed, TooLarge, Unsupported
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Include, Query, Sort, Value
+from gateway.store import plain_search
 from gateway.store.contract import Page, Version
-from gateway.store.index_rows import TEXT_MAX, clean, key, parameter_number
+from gateway.store.index_rows import TEXT_MAX, clean, key, parameter_number, successor
 from gateway.store.schema import index_exact, index_range, index_text, resource, version
-from gateway.store.versions import postgres
 
 Condition = Any  # a boolean SQL expression
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 
 _CONTENT = (version.c.version, version.c.updated_at, version.c.method, version.c.content)
-_ONE_TOKEN = (
-    "SELECT r.rid, r.id, v.version, v.updated_at, v.method, v.content FROM resource r "
-    "JOIN version v ON v.rid = r.rid AND v.version = r.version WHERE r.type = ? AND NOT r.deleted AND r.rid IN "
-    "(SELECT rid FROM index_exact WHERE parameter = ? AND code = ? AND system = ?) ORDER BY r.rid LIMIT ?"
-)
 INCLUDED_MAX = 10_000
 _ITERATIONS_MAX = 10
 _TABLES = {
@@ -109,8 +104,10 @@ def search(connection: Connection, query: Query, principal: Principal, restrict:
 
     raises  Malformed for a page mark that this store did not give; Unsupported for a modifier the index does not know
     """
-    if _is_one_token(query) and not restrict(query.resource_type, principal):
-        return _one_token(connection, query)
+    if not restrict(query.resource_type, principal) and (plain := plain_search.find(connection, query)) is not None:
+        further = len(plain) > query.count
+        plain = plain[: query.count]
+        return Page([version for _, version in plain], next=_write_mark([plain[-1][0]]) if further else "")
     builder = Builder(principal, restrict)
     where = [*builder.visible(query.resource_type), *builder.conditions(query.resource_type, query.clauses)]
     total = None
@@ -145,36 +142,6 @@ def search(connection: Connection, query: Query, principal: Principal, restrict:
     if query.includes:
         included = _included(connection, query, [(row[0], query.resource_type, row[1]) for row in rows], builder)
     return Page(matches, included, total, mark)
-
-
-def _is_one_token(query: Query) -> bool:
-    """Whether a query asks for one system and code and for nothing else: "is this business identifier here?"."""
-    if (
-        len(query.clauses) != 1
-        or query.sort
-        or query.includes
-        or query.after
-        or query.total != "none"
-        or not query.count
-    ):
-        return False
-    clause = query.clauses[0]
-    plain = clause.kind == "token" and not clause.modifier and clause.chain is None and clause.parameter != "_id"
-    return plain and len(clause.values) == 1 and clause.values[0].system is not None and bool(clause.values[0].code)
-
-
-def _one_token(connection: Connection, query: Query) -> Page:
-    """Every conditional write asks this several times, so it is said in the driver's own words (see versions.py)."""
-    (clause,) = query.clauses
-    (value,) = clause.values
-    number = parameter_number(query.resource_type, clause.parameter)
-    statement = _ONE_TOKEN if connection.dialect.name == "sqlite" else postgres(_ONE_TOKEN)
-    values = (query.resource_type, number, key(value.code), key(value.system or ""), query.count + 1)
-    rows = connection.exec_driver_sql(statement, values).all()
-    further = len(rows) > query.count
-    rows = rows[: query.count]
-    matches = [Version(query.resource_type, row[1], row[2], row[3], row[4], bytes(row[5])) for row in rows]
-    return Page(matches, next=_write_mark([rows[-1][0]]) if further else "")
 
 
 def sees(
@@ -242,19 +209,8 @@ def _string(clause: Clause, value: Value) -> Condition:
     if clause.modifier:
         raise _unsupported(clause)
     # "Begins with" as a range of byte order, which every b-tree serves; no LIKE, whose use of an index hangs on collations.
-    above = _successor(folded)
+    above = successor(folded)
     return and_(index_text.c.folded >= folded, index_text.c.folded < above) if above else index_text.c.folded >= folded
-
-
-def _successor(prefix: str) -> str:
-    """The least text above every text that begins with prefix."""
-    while prefix:
-        last = ord(prefix[-1])
-        if last < 0x10FFFF:
-            following = last + 1
-            return prefix[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
-        prefix = prefix[:-1]
-    return ""
 
 
 def _interval(low: Any, high: Any, value: Value) -> Condition:
