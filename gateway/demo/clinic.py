@@ -13,6 +13,7 @@ from typing import Any
 from gateway.demo.his_messages import CLINIC, HOSPITAL
 from gateway.demo.people import Person
 from gateway.fhir.canonical import ORGANISATION, RESIDENT_ID, code_system, sid
+from gateway.fhir.errors import Unavailable
 
 Document = dict[str, Any]
 
@@ -26,8 +27,14 @@ class Clinic:
     _organizations: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from fhirpy import SyncFHIRClient  # an extra of the demo's own
-
+        try:
+            from fhirpy import SyncFHIRClient  # an extra of the demo's own
+        except ModuleNotFoundError:
+            raise Unavailable(
+                zh="演示中的社区使用 fhirpy，尚未安装；请用 make setup，或 pip install 'alliance-gateway[demo]'。",
+                en="the demo's clinic works with fhirpy, which is not installed: make setup, or pip install "
+                "'alliance-gateway[demo]'.",
+            ) from None
         self.client = SyncFHIRClient(self.url)
 
     # ── discharge plans ──────────────────────────────────────────────────────────────────────────────────────────────

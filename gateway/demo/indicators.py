@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.demo.alliance import Alliance
+from gateway.fhir import document
 from gateway.fhir.principal import Principal
 from gateway.measures import definition
 from gateway.measures import report as reports
@@ -34,8 +36,21 @@ def report(alliance: Alliance, month: str) -> Document:
     )
 
 
+def report_file(alliance: Alliance, month: str) -> Path:
+    """Where the health commission finds it."""
+    return alliance.settings.data_dir / "outbox" / "commission" / f"{month}.json"
+
+
+def deliver(alliance: Alliance, month: str) -> None:
+    """Write the report where the health commission finds it."""
+    path = report_file(alliance, month)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(document.write(report(alliance, month)) + b"\n")
+
+
 def indicators(alliance: Alliance, month: str) -> Iterator[Indicator]:
-    for entry in report(alliance, month)["entry"]:
+    """What the delivered report says."""
+    for entry in document.read(report_file(alliance, month).read_bytes())["entry"]:
         for group in entry["resource"]["group"]:
             coding = group["code"]["coding"][0]
             counts = {one["code"]["coding"][0]["code"]: one for one in group["population"]}

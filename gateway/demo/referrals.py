@@ -11,16 +11,22 @@ from gateway.demo.clinic import Clinic, business_state
 from gateway.demo.his_messages import CLINIC
 from gateway.demo.partners import element, field
 from gateway.fhir.canonical import ORGANISATION, code_system
+from gateway.referral.transitions import machine
 
 Document = dict[str, Any]
 
 
+Words = tuple[str, str]
+
+
 class Referral(NamedTuple):
+    """hospital, clinic: the state that each side's search finds; partner: the last message in its own system's words."""
+
     number: str
-    direction: tuple[str, str]
+    direction: Words
     patient: str
-    hospital: str
-    clinic: str
+    hospital: Words
+    clinic: Words
     partner: str
 
 
@@ -37,8 +43,8 @@ def referrals(alliance: Alliance, clinic: Clinic) -> list[Referral]:
                 number,
                 ("上转", "up") if up else ("下转", "down"),
                 patient["name"][0]["text"],
-                business_state(told.get(number, {}), clinic.base) or "-",
-                business_state(task, clinic.base),
+                _state(told.get(number, {}), clinic.base),
+                _state(task, clinic.base),
                 received.get(number, "-"),
             )
         )
@@ -49,6 +55,11 @@ def number_of(task: Document) -> str:
     return next(
         (str(one["value"]) for one in task.get("identifier", ()) if one.get("system", "").endswith("/referral")), ""
     )
+
+
+def _state(task: Document, base: str) -> Words:
+    known = machine(base).states.get(business_state(task, base))
+    return (known.zh, known.en) if known else ("-", "-")
 
 
 def _clinics(clinic: Clinic, role: str) -> list[Document]:

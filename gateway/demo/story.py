@@ -19,6 +19,7 @@ from gateway.demo.county_messages import County
 from gateway.demo.desk import Desk
 from gateway.demo.emr_documents import Emr
 from gateway.demo.his_messages import CLINIC, HOSPITAL, His
+from gateway.demo.indicators import deliver
 from gateway.demo.people import OUTSIDE, Person
 from gateway.demo.wires import Http, Mllp, drop
 from gateway.fhir.canonical import sid
@@ -55,6 +56,7 @@ def acts(alliance: Alliance, calendar: Calendar, clinic: Clinic) -> list[Act]:
         ("社区：接收出院计划，完成随访", "clinic: takes plans up, does follow-ups", play.plans),
         ("社区：上转；医院：答复", "clinic refers up, the hospital answers", play.referrals_up),
         ("县医院、医院：下转；社区：答复", "hospitals refer down, the clinic answers", play.referrals_down),
+        ("卫健委：月报", "health commission: the month's report", play.month),
     ]
 
 
@@ -97,8 +99,9 @@ class Play:
             at = self.calendar.admitted_at(cast.EMERGENCY.number)
             unknown = self.his.patient(cast.EMERGENCY, resident_id="")
             send(self.his.adt("A01", cast.EMERGENCY, at, self.his.stay(cast.EMERGENCY), patient=unknown))
-            send(self.his.merge(cast.MERGED, self.his.number(cast.EMERGENCY)))
             send(self.his.admit(cast.CANCELLED_ADMISSION, event="A11"))
+            self.alliance.settle()  # hours later they know who the emergency patient is
+            send(self.his.merge(cast.MERGED, self.his.number(cast.EMERGENCY)))
         self.alliance.settle()
 
     def county_admissions(self) -> None:
@@ -195,6 +198,9 @@ class Play:
             send(self.county.state(closed, "acked", "已阅", self.calendar.at(0, 17)))
             send(self.county.state(closed, "closed", "结案", self.calendar.at(0, 17, 5)))
         self.alliance.settle()
+
+    def month(self) -> None:
+        deliver(self.alliance, self.calendar.month)
 
     # ── what they share ──────────────────────────────────────────────────────────────────────────────────────────────
 

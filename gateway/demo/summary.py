@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from gateway.demo.alliance import Alliance
 from gateway.demo.calendar import Calendar
 from gateway.demo.clinic import Clinic
 from gateway.demo.findings import findings
-from gateway.demo.indicators import indicators
+from gateway.demo.indicators import indicators, report_file
 from gateway.demo.plans import plans
 from gateway.demo.referrals import referrals
 from gateway.fhir.canonical import code_system
@@ -41,6 +42,7 @@ class Closing:
         self._quarantine()
         self._plans()
         self._referrals()
+        self._sent()
         self._reviews()
         self._indicators()
 
@@ -118,11 +120,24 @@ class Closing:
             [("单号", "number"), ("方向", "direction"), ("患者", "patient"), ("医院检索所见", "the hospital's search"),
              ("社区检索所见", "the clinic's search"), ("医院系统最后收到", "last received by the hospital's own system")],
             [
-                (one.number, screen.said(*one.direction), one.patient, one.hospital, one.clinic, one.partner)
+                (one.number, screen.said(*one.direction), one.patient, screen.said(*one.hospital),
+                 screen.said(*one.clinic), one.partner)
                 for one in referrals(self.alliance, self.clinic)
             ],
             title=("转诊：双方所见", "referrals, as each side sees them"),
         )  # fmt: skip
+
+    def _sent(self) -> None:
+        sources = self.alliance.gateway.exchange.sources
+        jobs = Counter((job.target, job.event, job.state) for job in self.alliance.gateway.store.jobs())
+        screen.table(
+            [("发给", "to"), ("事件", "event"), ("消息", "message"), ("状态", "state"), ("条数", "count")],
+            [
+                (target, event, sources[target].events.get(event, ""), state, str(count))
+                for (target, event, state), count in sorted(jobs.items())
+            ],
+            title=("送回各系统的消息", "messages back to the partners"),
+        )
 
     def _reviews(self) -> None:
         code = f"{code_system('task-code', self.clinic.base)}|identity-review"
@@ -170,6 +185,7 @@ def farewell(alliance: Alliance, calendar: Calendar) -> Sequence[tuple[str, str]
          f"inbox  POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · folder {alliance.folder}"),
         ("下一步，用您自己的文件（不写入数据库）：gateway convert 您的文件",
          "next, with a file of your own (nothing is written): gateway convert YOUR-FILE"),
+        (f"月报   {report_file(alliance, month)}", f"report {report_file(alliance, month)}"),
         (f"演示的数据：GATEWAY_DATA_DIR={data} gateway ledger | outbox | report {month} --explain",
          f"the demo's data: GATEWAY_DATA_DIR={data} gateway ledger | outbox | report {month} --explain"),
     ]  # fmt: skip

@@ -150,6 +150,9 @@ def test_one_person_is_one_patient_and_two_numbers_are_a_pair_for_review(store: 
     assert two == {f"Patient/{found(store, f'Patient?identifier={RESIDENT_ID}|{n}')[0]['id']}" for n in numbers}
     (merged,) = found(store, f"Patient?identifier={sid(HOSPITAL, 'patient')}|{His.number(cast.EMERGENCY)}")
     assert merged["name"][0]["text"] == cast.MERGED.name
+    (left,) = found(store, f"Encounter?identifier={sid(HOSPITAL, 'visit')}|V{cast.EMERGENCY.number:06d}")
+    (old,) = found(store, f"Patient?_id={left['subject']['reference'].partition('/')[2]}")
+    assert (old["active"], old["link"][0]["type"]) == (False, "replaced-by")
     (whole,) = found(store, f"Patient?identifier={RESIDENT_ID}|{person(5).resident_id}")
     assert (whole["name"][0]["text"], "张珅".encode("gbk")[-1:]) == ("张珅", b"|")
 
@@ -192,6 +195,11 @@ def test_the_tables_show_what_the_database_holds(first: Run, store: SqlStore) ->
     for words in ("就诊仍为 finished", "cancelled、in-progress", "张珅", "ZPI-1", "check-digit", "SZ20261120037"):
         assert words in first.text
     assert re.search(r"出院人次 +│ 24 ", first.text)
+    assert re.search(r"SZ20261120037 +│ 上转 +│ \w+ +│ 结案 +│ 结案 +│ RRI\^I12 CL ", first.text)
+
+
+def test_the_health_commission_has_the_report_that_the_command_writes(home: Path, first: Run) -> None:
+    assert (home / "demo" / "outbox" / "commission" / f"{DAY[:7]}.json").read_bytes() == first.report
 
 
 def test_a_second_run_changes_nothing(first: Run, second: Run) -> None:
