@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
@@ -38,8 +39,9 @@ class Target(NamedTuple):
     query: str = ""
 
 
+@functools.lru_cache(maxsize=2048)
 def parse(text: str) -> Target:
-    """Read a reference text; any text is a Target of some kind.
+    """Read a reference text; any text is a Target of some kind. Each is read several times on its way into the store.
 
     source  FHIR R4 references.html#literal, http.html#trules for the conditional form
     """

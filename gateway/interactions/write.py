@@ -144,11 +144,12 @@ def _refuse_dangling(
     entries: Sequence[Entry], changes: Sequence[Change | None], effective: Sequence[Change], within: Transaction
 ) -> None:
     going = {(change.resource_type, change.id) for change in effective if change.after is None}
+    changed = {id(change) for change in effective}
     staying = {(change.resource_type, change.id) for change in effective if change.after is not None}
     documents = [
         (entry.place, change.after)
         for entry, change in zip(entries, changes, strict=True)
-        if change is not None and change.after is not None and not _is_nothing(change)
+        if change is not None and change.after is not None and id(change) in changed
     ]
     refuse_dangling(documents, staying, going, within)
 

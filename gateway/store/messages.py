@@ -13,6 +13,7 @@ from gateway.store.contract import Balance, Message, MessageFilter
 from gateway.store.locking import lock
 from gateway.store.row_id import next_id, now_us
 from gateway.store.schema import message, receipt
+from gateway.store.versions import postgres
 
 _COLUMNS = [message.c[field.name] for field in fields(Message)]
 
@@ -31,6 +32,11 @@ _FREE = text(
 # SQLite keeps no statistics by itself and would walk the whole table in the order of its ids: it is told which index to take.
 # On PostgreSQL a row that a slow worker is just settling is passed over, not waited for.
 _FREE_UNLOCKED = text(f"{_FREE.text.replace(' INDEXED BY message_in_flight', '')} FOR UPDATE OF m SKIP LOCKED")
+
+_SETTLE = (
+    'UPDATE message SET kind = ?, lane = ?, state = ?, due_at = ?, reason = ?, reply = ?, origin = ?, ledger = ?, "table" = ?, '
+    "worked_at = ?, worker = '', leased_until = 0 WHERE id = ? AND attempts = ?"
+)
 
 
 def receive(connection: Connection, arrived: Message) -> Message:
@@ -83,24 +89,12 @@ def settle(connection: Connection, settled: Message) -> None:
 
     raises  Conflict when the lease was lost meanwhile and another worker took the message: the whole transaction must go
     """
-    done = connection.execute(
-        update(message)
-        .where(message.c.id == settled.id, message.c.attempts == settled.attempts)
-        .values(
-            kind=settled.kind,
-            lane=settled.lane,
-            state=settled.state,
-            due_at=settled.due_at,
-            reason=settled.reason,
-            reply=settled.reply,
-            origin=settled.origin,
-            ledger=settled.ledger,
-            table=settled.table,
-            worked_at=settled.worked_at or now_us(),
-            worker="",
-            leased_until=0,
-        )
-    )
+    values = (
+        settled.kind, settled.lane, settled.state, settled.due_at, settled.reason, settled.reply, settled.origin,
+        settled.ledger, settled.table, settled.worked_at or now_us(), settled.id, settled.attempts,
+    )  # fmt: skip
+    statement = _SETTLE if connection.dialect.name == "sqlite" else postgres(_SETTLE)
+    done = connection.exec_driver_sql(statement, values)
     if done.rowcount != 1:
         raise lease_lost()
 
