@@ -184,6 +184,9 @@ def _free(wanted: int) -> int:
     """The port wanted when nobody has it, else one that is free."""
     for port in (wanted, 0):
         with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # as servers do: a connection just closed is no owner
             probe.bind((_LOCAL, port))
             return int(probe.getsockname()[1])
     raise Unavailable(zh="本机没有空闲端口。", en="there is no free port on this machine.")

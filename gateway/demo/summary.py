@@ -178,13 +178,14 @@ def farewell(alliance: Alliance, calendar: Calendar) -> Sequence[tuple[str, str]
     """The URLs, and what to try next: (zh, en) lines."""
     task = f"{alliance.fhir_url}/Task?code=plan-take-up&_include=Task:focus"
     data, month = alliance.settings.data_dir, calendar.month
+    case = alliance.settings.mappings / "cda" / "cases" / "C0053.full.xml"
     return [
         (f"FHIR   {alliance.fhir_url}/metadata", f"FHIR   {alliance.fhir_url}/metadata"),
         (f"计划   {task}", f"plans  {task}"),
         (f"收件   POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · 文件夹 {alliance.folder}",
          f"inbox  POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · folder {alliance.folder}"),
-        ("下一步，用您自己的文件（不写入数据库）：gateway convert 您的文件",
-         "next, with a file of your own (nothing is written): gateway convert YOUR-FILE"),
+        (f"下一步，用您自己的文件（不写入数据库）：gateway convert 您的文件（例如 {case}）",
+         f"next, with a file of your own (nothing is written): gateway convert YOUR-FILE (for example {case})"),
         (f"月报   {report_file(alliance, month)}", f"report {report_file(alliance, month)}"),
         (f"演示的数据：GATEWAY_DATA_DIR={data} gateway ledger | outbox | report {month} --explain",
          f"the demo's data: GATEWAY_DATA_DIR={data} gateway ledger | outbox | report {month} --explain"),

@@ -20,11 +20,17 @@ class Mllp:
     _socket: socket.socket | None = field(default=None, repr=False)
 
     def send(self, message: bytes) -> bytes:
-        """returns  the acknowledgement"""
+        """returns  the acknowledgement
+
+        raises  ConnectionError when the receiver closes without one: it has not kept the message
+        """
         if self._socket is None:
             self._socket = socket.create_connection((self.host, self.port), TIMEOUT_S)
         self._socket.sendall(b"\x0b" + message + b"\x1c\r")
-        return read_block(self._socket)
+        reply = read_block(self._socket)
+        if not reply:
+            raise ConnectionError("closed without an acknowledgement")
+        return reply
 
     def close(self) -> None:
         if self._socket is not None:
