@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.fhir.canonical import ORGANISATION
-from gateway.measures.criteria import OBSERVATION, OBSERVATIONS, Document, Period, Search, Selection, select
+from gateway.measures.criteria import OBSERVATIONS, Document, Period, Search, Selection, observation, select
 from gateway.measures.definition import coded
 from gateway.measures.suppress import WHOLE
 
@@ -39,7 +39,7 @@ def tally(group: Document, period: Period, search: Search, organisations: Mappin
     found = Tally()
     for population in group["population"]:
         name, criteria = coded(population["code"]), population["criteria"]
-        if criteria["language"] == OBSERVATION:
+        if observation(criteria):
             continue
         selection = select(criteria, period, search)
         whole = found.populations.get(WHOLE.get(name, ""))
@@ -53,8 +53,8 @@ def tally(group: Document, period: Period, search: Search, organisations: Mappin
         for reference, resource in selection.members.items():
             found.organisations[reference] = organisations.get(_reference(resource, path), UNKNOWN)
     for population in group["population"]:
-        if population["criteria"]["language"] == OBSERVATION:
-            observe = OBSERVATIONS[population["criteria"]["expression"]]
+        if observed := observation(population["criteria"]):
+            observe = OBSERVATIONS[observed]
             for reference, resource in found.populations["measure-population"].members.items():
                 value = observe(resource, period)
                 assert value is not None  # the population's filters keep only what can be observed

@@ -1,6 +1,6 @@
 """Who a Measure counts: the criteria of its populations, which are FHIR queries, and the few filters a query cannot say.
 
-A criterion is a text/x-fhir-query with {{%start}} (first day of the period) and {{%after}} (first day after it). Where a query
+A criterion is a application/x-fhir-query with {{%start}} (first day of the period) and {{%after}} (first day after it). Where a query
 does not reach, extensions measure-filter name one of FILTERS; what is observed of a member names one of OBSERVATIONS. Each says
 in both languages why a resource is left out, so that every number can be explained.
 """
@@ -17,7 +17,7 @@ Search = Callable[[str], Iterable[Document]]
 """A query such as "Encounter?status=finished" → everything that fits it, page after page, as the one who asks may see it."""
 
 FILTER = "/StructureDefinition/measure-filter"
-QUERY, OBSERVATION = "text/x-fhir-query", "text/x-alliance-observation"
+QUERY = "application/x-fhir-query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +146,11 @@ def filters(criteria: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
             }
             found.append((str(parts.pop("name", "")), parts))
     return found
+
+
+def observation(criteria: Document) -> str:
+    """The name of what is observed of each member, "" where the criteria select members by a query.
+
+    source   FHIR R4 metadatatypes.html#Expression: a reference says where the expression is found
+    """
+    return str(criteria.get("name", "")) if "reference" in criteria else ""

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.fhir.canonical import BASE
 from gateway.fhir.document import read
 from gateway.fhir.errors import Fault, GatewayError, Issue
-from gateway.measures.criteria import FILTERS, OBSERVATION, OBSERVATIONS, QUERY, Document, filters
+from gateway.measures.criteria import FILTERS, OBSERVATIONS, QUERY, Document, filters, observation
 
 FOLDER = Path(__file__).parents[2] / "mappings" / "measures"
 SCORINGS = {
@@ -77,13 +77,13 @@ def _wrong(measure: Document) -> list[tuple[str, str, str]]:
 def _wrong_criteria(population: Document) -> list[tuple[str, str]]:
     criteria = population.get("criteria") or {}
     language, expression = criteria.get("language"), str(criteria.get("expression", ""))
-    if language == OBSERVATION:
+    if observed := observation(criteria):
         return (
             []
-            if expression in OBSERVATIONS
+            if observed in OBSERVATIONS
             else [(f"观察项须为 {'、'.join(OBSERVATIONS)}", f"use one of {', '.join(OBSERVATIONS)}")]
         )
     if language != QUERY or "?" not in expression:
-        return [("须为 text/x-fhir-query 的查询", "it must be a query in text/x-fhir-query")]
+        return [("须为 application/x-fhir-query 的查询", "it must be a query in application/x-fhir-query")]
     unknown = [name for name, _ in filters(criteria) if name not in FILTERS]
     return [(f"过滤器须为 {'、'.join(FILTERS)}", f"filters are {', '.join(FILTERS)}")] if unknown else []
