@@ -1,7 +1,7 @@
 """Who a Measure counts: the criteria of its populations, which are FHIR queries, and the few filters a query cannot say.
 
-A criterion is a application/x-fhir-query with {{%start}} (first day of the period) and {{%after}} (first day after it). Where a query
-does not reach, extensions measure-filter name one of FILTERS; what is observed of a member names one of OBSERVATIONS. Each says
+A criterion is a application/x-fhir-query with {{%start}} (first day of the period), {{%before}} (last day before it) and
+{{%after}} (first day after it). Where a query does not reach, extensions measure-filter name one of FILTERS; what is observed of a member names one of OBSERVATIONS. Each says
 in both languages why a resource is left out, so that every number can be explained.
 """
 
@@ -27,6 +27,10 @@ class Period:
     first: date
     last: date
     zone: tzinfo
+
+    @property
+    def before(self) -> date:
+        return self.first - timedelta(days=1)
 
     @property
     def after(self) -> date:
@@ -131,8 +135,15 @@ def select(criteria: Mapping[str, Any], period: Period, search: Search) -> Selec
 
 
 def filled(expression: str, period: Period) -> str:
-    """The query with the period's days in it."""
-    return expression.replace("{{%start}}", period.first.isoformat()).replace("{{%after}}", period.after.isoformat())
+    """The query with the period's days in it.
+
+    A stay that began earlier and ends on the first day is found by gt{{%before}}, not by ge{{%start}}: of a Period, ge
+    finds what goes on beyond that day or lies within it (FHIR R4 search.html#prefix).
+    """
+    days = {"{{%before}}": period.before, "{{%start}}": period.first, "{{%after}}": period.after}
+    for name, day in days.items():
+        expression = expression.replace(name, day.isoformat())
+    return expression
 
 
 def filters(criteria: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -92,3 +92,24 @@ def test_the_report_counts_every_page_and_is_the_same_twice(store: Store, monkey
     assert counted["referrals-up", "referrals-up", "initial-population"] == 0
     first = write(report(measures, november, search))
     assert write(report(measures, november, search)) == first
+
+
+@pytest.mark.parametrize(
+    ("end", "counted"),
+    [
+        ("2026-10-31T23:59:00+08:00", 0),
+        ("2026-11-01T09:00:00+08:00", 1),
+        ("2026-11-01", 1),
+        ("2026-11-30T23:59:59+08:00", 1),
+        ("2026-12-01T00:00:00+08:00", 0),
+    ],
+)
+def test_a_stay_counts_in_the_month_in_which_it_ends(store: Store, end: str, counted: int) -> None:
+    door = Door(store)
+    door.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, GATEWAY)
+    stay = {name: value for name, value in resources()[1].items() if name != "serviceProvider"}
+    stay["period"] = {"start": "2026-10-20T08:00:00+08:00", "end": end}
+    door.update("Encounter", "e1", stay, GATEWAY)
+    search = everything.everything(door, GATEWAY)
+    found = {e.measure: len(e.counted) for e in explain(load(), month("2026-11"), search)}
+    assert (found["discharges"], found["average-length-of-stay"]) == (counted, counted)

@@ -33,4 +33,4 @@ def _fits(resource: Document, name: str, value: str) -> bool:
         start, end = period.get("start", "0000"), period.get("end", "9999")
     else:
         start = end = resource.get({"authored": "authoredOn", "authored-on": "authoredOn"}[name], "")
-    return {"ge": end >= day, "lt": start < day}[prefix]
+    return {"ge": end >= day, "gt": end[:10] > day, "lt": start < day}[prefix]
