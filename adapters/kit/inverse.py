@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from adapters.kit import bundle, convert
+from adapters.kit import bundle, convert, organizations
 from adapters.kit.bundle import first_identifier
 from adapters.kit.codes import CodeMap, Codes
 from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context
 from adapters.kit.engine import BY_TYPE, WHOLE, Assembly
 from adapters.kit.table import EACH, Row, Step, Table, Tables
-from adapters.kit.translation import Document, Received
+from adapters.kit.translation import Document, Instance, Received
 from gateway.fhir import canonical
 from gateway.fhir.errors import Issue, Issues, Unsupported
 
@@ -63,9 +63,12 @@ class Reversal:
         original: bytes = b"",
     ) -> None:
         self.tree, self.tables, self.codes, self.source = tree, tables, codes, source
-        self.resources = list(resources)
-        self.by_url = dict(resources)
+        # Organisations are named by their codes, as tables name them; everything else by what it is called now.
+        names = {url: name for url, document in resources if (name := organizations.name_of(document))}
+        self.resources = [(url, bundle.renamed(document, names)) for url, document in resources]
+        self.by_url = dict(self.resources) | {names[url]: document for url, document in resources if url in names}
         self.issues = Issues()
+        self.placed: set[int] = set()  # items, by identity, that stand in a place of their own
         self.context = Context(source=source, issues=self.issues, maps=codes)
         # The original as the engine reads it: what stands there already need not be written.
         self.before = Assembly(tree, tables, codes, source, Received(original, ""))
@@ -73,9 +76,12 @@ class Reversal:
     def run(self, table: Table) -> None:
         self.before.run(table)
         bundle.settled(self.before)
+        self._recognise()
         done: set[tuple[str, int]] = set()
         for row in table.outbound:
-            if row.origin.kind != "path":
+            if row.origin.kind != "path" or self._is_said_elsewhere(
+                table, row, self.tree.root, self._original(row.instance, "")
+            ):
                 continue
             if row.each_instance:
                 for node, old, new in self._pairs(row):
@@ -99,6 +105,23 @@ class Reversal:
                     place = places[0]
                 if self._nested(row, self.tree.root, place, len(places) + 1, before, after) and place is None:
                     self._satisfy(row, self.tree.select(row.origin.text, self.tree.root)[-1])
+        for row in table.outbound:
+            document = self._one(row.instance) if row.steps and not row.each_instance else None
+            if document is not None:
+                self._add(row, self.tree.root, self._original(row.instance, ""), document)
+
+    def _recognise(self) -> None:
+        """Call what the original speaks of by its name of today, where a business identifier tells that it is the same."""
+        today = {key: url for url, document in reversed(self.resources) for key in _keys(document)}
+        names = {}
+        for item in self.before.instances.values():
+            url = next((today[key] for key in _keys(item.document) if key in today), None)
+            if url is not None:
+                names[item.full_url] = url
+        self.before.renamed = {old: names.get(new, new) for old, new in self.before.renamed.items()}
+        for item in self.before.instances.values():
+            item.document = bundle.renamed(item.document, names)
+            item.full_url = names.get(item.full_url, item.full_url)
 
     def _message_row(self, row: Row, node: Node | None, before: Document, after: Document) -> None:
         if row.table:
@@ -109,15 +132,18 @@ class Reversal:
         """Each resource of the row's type beside the place in the original that it came from, or None for a new one."""
         resource_type = row.instance.partition(":")[0]
         nodes = {node.path: node for node in self.tree.select(row.origin.text, self.tree.root)}
-        made = [item for (name, path), item in self.before.instances.items() if name == row.instance and path in nodes]
+        made = [item for (name, _), item in self.before.instances.items() if name == row.instance]
         wanted = [(url, document) for url, document in self.resources if document["resourceType"] == resource_type]
         by_key = {_key(item.document): item for item in made if _key(item.document)}
         by_url = {item.full_url: item for item in made}
+        nameless = [item for item in made if not _key(item.document) and item.full_url not in self.by_url]
         for url, document in wanted:
             found = by_url.get(url) or by_key.get(_key(document))
+            if found is None and not _key(document):
+                found = _alike(document, nameless)
             if found is None:
                 yield None, {}, document
-            else:
+            elif found.node_path in nodes:  # else it is another row's
                 yield nodes[found.node_path], found.document, document
 
     def _one(self, name: str) -> Document | None:
@@ -138,14 +164,33 @@ class Reversal:
             return False
         wrote = False
         for row in table.outbound:
-            wrote = self._row(row, node, before, after) or wrote
+            if not self._is_said_elsewhere(table, row, node, before):
+                wrote = self._row(row, node, before, after) or wrote
+        for row in table.outbound:
+            wrote = self._add(row, node, before, after) or wrote
         return wrote
+
+    def _is_said_elsewhere(self, table: Table, row: Row, node: Node, before: Document) -> bool:
+        """Whether the message says a single element by another row of the table, and nothing by this one."""
+        if not row.steps or row.origin.kind != "path" or row.each or row.steps[-1].many:
+            return False
+        if not _items(before, row.steps):
+            return False
+        others = [
+            other
+            for other in table.outbound
+            if other is not row and (other.instance, other.trail) == (row.instance, row.trail)
+        ]
+        return any(
+            other.origin.kind == "path" and self.tree.select(other.origin.text, node) for other in others
+        ) and not self.tree.select(row.origin.text, node)
 
     def _expressible(self, table: Table, after: Document) -> bool:
         """An element that a table tells apart by literals (a system by its type code) must be one of those literals; a
         number whose system the receiver has no word for is another organisation's, and stays out."""
         told: dict[str, list[Any]] = {}
-        for row in table.outbound:
+        # An extension is what its url says, whichever way the row is marked.
+        for row in table.rows if table.target == "Extension" else table.outbound:
             if row.origin.kind == "literal":
                 told.setdefault(_trail(row.steps), []).append(self._literal(row))
         free = {_trail(row.steps) for row in table.outbound if row.origin.kind == "path"}
@@ -197,31 +242,75 @@ class Reversal:
         return True
 
     def _repetitions(self, row: Row, node: Node, olds: list[Any], news: list[Any]) -> bool:
-        """Write the items of an element, each in the repetition it came from; new ones behind the last."""
-        places = self.tree.select(row.origin.text, node)
-        step = row.steps[-1]
-        if EACH not in [item.index for item in row.steps] and (not step.many or step.index is not None):
-            places, olds, news = places[:1], olds[:1], news[:1]
+        """Write the items of an element, each in the repetition it came from. What is new is added when every row of the
+        table has had its turn: it may be another row's."""
+        places, olds, news = self._places(row, node, olds, news)
         readings = [self._reading(row, place) for place in places]
-        left = [item for item in news if item not in readings]
-        wrote = len(left) < len(news)
+        self.placed.update(id(item) for item in news if item in readings)
+        wrote = any(item in readings for item in news)
         free = [index for index, reading in enumerate(readings) if reading and reading not in news]
-        others = [item for item in olds if item not in readings]
-        for item in left:
-            if item in others:
-                continue  # another row of this table brought it
-            target = self._target(row, item)
-            if free:
-                index = free.pop(0)
-                self._nested(row, node, places[index], index + 1, self._target(row, readings[index]), target)
-                wrote = True
-            else:
-                wrote = self._nested(row, node, None, len(places) + 1, {}, target) or wrote
-                places = self.tree.select(row.origin.text, node)
+        for item in self._waiting(row, readings, olds, news):
+            if not free:
+                break
+            index = free.pop(0)
+            self.placed.add(id(item))
+            self._nested(
+                row, node, places[index], index + 1, self._target(row, readings[index]), self._target(row, item)
+            )
+            wrote = True
         for index in free:  # nothing stands in for what was there: it was taken away
             if readings[index] in olds and row.steps[-1].type != "Reference":
                 self._table(self.tables.by_name[row.table], places[index], readings[index], {})
         return wrote
+
+    def _add(self, row: Row, node: Node, before: Document, after: Document) -> bool:
+        """Write the items that no row had a place for, as further repetitions."""
+        if not row.table or row.origin.kind != "path" or not row.steps or not self._applies(row, node):
+            return False
+        places, olds, news = self._places(row, node, _items(before, row.steps), _items(after, row.steps))
+        if places and not _repeats(row):
+            return False
+        wrote = False
+        for item in self._waiting(row, [], olds, news):
+            index = len(self.tree.select(row.origin.text, node)) + 1
+            try:
+                written = self._nested(row, node, None, index, {}, self._target(row, item))
+            except ValueError:  # a column holds one value
+                self._no_room(row)
+                continue
+            if written:
+                self.placed.add(id(item))
+                self._satisfy(row, node)
+                wrote = True
+        return wrote
+
+    def _places(
+        self, row: Row, node: Node, olds: list[Any], news: list[Any]
+    ) -> tuple[list[Node], list[Any], list[Any]]:
+        """Where a row's items stand, and its items before and now: one of each where the element is one."""
+        places = self.tree.select(row.origin.text, node)
+        return (places, olds, news) if _repeats(row) else (places[:1], olds[:1], news[:1])
+
+    def _waiting(self, row: Row, readings: list[Any], olds: list[Any], news: list[Any]) -> list[Any]:
+        """The items that have no place yet and for which this row has words; what stands unchanged is another row's."""
+        table = self.tables.by_name[row.table]
+        return [
+            item
+            for item in news
+            if id(item) not in self.placed
+            and item not in readings
+            and item not in olds
+            and self._expressible(table, self._target(row, item))
+        ]
+
+    def _no_room(self, row: Row) -> None:
+        self.issues.add(
+            "too-many",
+            f"此格式在 {row.origin.text} 只能写一个值，其余未写出",
+            f"this format has room for one value at {row.origin.text}; the others are not written",
+            row.origin.text,
+            "warning",
+        )
 
     def _reading(self, row: Row, place: Node) -> Any:
         """What the engine makes of one place by this row alone."""
@@ -373,6 +462,38 @@ def convert_many(row: Row) -> bool:
 def _key(document: Document) -> tuple[str, str] | None:
     identifier = first_identifier(document)
     return (identifier["system"], identifier["value"]) if identifier else None
+
+
+def _alike(document: Document, nameless: list[Instance]) -> Instance | None:
+    """Which resource without a business identifier this one was: the same, or else one with the same code; each once."""
+    said = [{key: item for key, item in one.document.items() if key not in _NOT_SAID} for one in nameless]
+    now = {key: item for key, item in document.items() if key not in _NOT_SAID}
+    for at, before in enumerate(said):
+        if before == now:
+            return nameless.pop(at)
+    for at, before in enumerate(said):
+        if "code" in before and before["code"] == now.get("code"):
+            return nameless.pop(at)
+    return None
+
+
+_NOT_SAID = frozenset({"id", "meta"})
+
+
+def _repeats(row: Row) -> bool:
+    step = row.steps[-1] if row.steps else WHOLE
+    return EACH in [item.index for item in row.steps] or (step.many and step.index is None)
+
+
+def _keys(document: Document) -> list[tuple[str, str, str]]:
+    """Every business identifier of a resource, with its type."""
+    found = document.get("identifier", [])
+    identifiers = found if isinstance(found, list) else [found]
+    return [
+        (document["resourceType"], item["system"], item["value"])
+        for item in identifiers
+        if item.get("system") and item.get("value")
+    ]
 
 
 def _trail(steps: tuple[Step, ...]) -> str:

@@ -21,6 +21,17 @@ def reference(code: str, display: str = "") -> dict[str, Any]:
     return found | ({"display": display} if display else {})
 
 
+def name_of(document: dict[str, Any]) -> str:
+    """The conditional reference that means this Organization; "" for any other resource, and for one without a code."""
+    if document.get("resourceType") != "Organization":
+        return ""
+    codes = (
+        item.get("value") for item in document.get("identifier", ()) if item.get("system") == canonical.ORGANISATION
+    )
+    code = next(codes, None)
+    return str(reference(code)["reference"]) if code else ""
+
+
 def of_source(source: Source) -> dict[str, Any]:
     return reference(source.organisation, source.organisation_name)
 
