@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from gateway.store.contract import Identifier
 from gateway.store.index_rows import key, parameter_number
+from gateway.store.statement import run
 
 _SQLITE = (
     "WITH wanted (parameter, code, system) AS (VALUES {}) SELECT w.parameter, w.code, w.system, r.id FROM wanted w "
@@ -20,7 +21,7 @@ _SQLITE = (
 )  # CROSS JOIN is SQLite's word for "in this order": it keeps no statistics to see that for itself.
 _POSTGRES = (
     "SELECT w.parameter, w.code, w.system, r.id "
-    "FROM unnest(%s::int[], %s::text[], %s::text[]) AS w (parameter, code, system) "
+    "FROM unnest(?::int[], ?::text[], ?::text[]) AS w (parameter, code, system) "
     "JOIN index_exact i ON i.parameter = w.parameter AND i.code = w.code AND i.system = w.system "
     "JOIN resource r ON r.rid = i.rid WHERE NOT r.deleted ORDER BY r.rid"
 )
@@ -39,10 +40,10 @@ def identified(connection: Connection, identifiers: Iterable[Identifier]) -> dic
         part = wanted[start : start + _BATCH]
         if connection.dialect.name == "sqlite":
             statement = _SQLITE.format(", ".join(["(?, ?, ?)"] * len(part)))
-            reached = connection.exec_driver_sql(statement, tuple(item for row in part for item in row))
+            values: tuple[object, ...] = tuple(item for row in part for item in row)
         else:
-            reached = connection.exec_driver_sql(_POSTGRES, tuple(list(column) for column in zip(*part, strict=True)))
-        for parameter, code, system, id in reached:
+            statement, values = _POSTGRES, tuple(list(column) for column in zip(*part, strict=True))
+        for parameter, code, system, id in run(connection, statement, values).fetchall():
             for identifier in rows[parameter, code, system]:
                 found[identifier].append(id)
     return found

@@ -7,6 +7,8 @@ from hashlib import blake2b
 
 from sqlalchemy import Connection
 
+from gateway.store.statement import run
+
 
 def lock(connection: Connection, keys: Iterable[str]) -> None:
     """Hold these names until the transaction ends, in sorted order, so that two callers never wait for each other.
@@ -17,7 +19,7 @@ def lock(connection: Connection, keys: Iterable[str]) -> None:
         return
     numbers = sorted({_number(key) for key in keys})
     if numbers:
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k", (numbers,))
+        run(connection, "SELECT pg_advisory_xact_lock(k) FROM unnest(?::bigint[]) AS k", (numbers,))
 
 
 def _number(key: str) -> int:

@@ -13,7 +13,7 @@ from gateway.store.contract import Balance, Message, MessageFilter
 from gateway.store.locking import lock
 from gateway.store.row_id import next_id, now_us
 from gateway.store.schema import message, receipt
-from gateway.store.versions import postgres
+from gateway.store.statement import run
 
 _COLUMNS = [message.c[field.name] for field in fields(Message)]
 
@@ -93,9 +93,7 @@ def settle(connection: Connection, settled: Message) -> None:
         settled.kind, settled.lane, settled.state, settled.due_at, settled.reason, settled.reply, settled.origin,
         settled.ledger, settled.table, settled.worked_at or now_us(), settled.id, settled.attempts,
     )  # fmt: skip
-    statement = _SETTLE if connection.dialect.name == "sqlite" else postgres(_SETTLE)
-    done = connection.exec_driver_sql(statement, values)
-    if done.rowcount != 1:
+    if run(connection, _SETTLE, values).rowcount != 1:
         raise lease_lost()
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Version
 from gateway.store.index_rows import TEXT_MAX, clean, key, parameter_number, successor
-from gateway.store.versions import postgres
+from gateway.store.statement import postgres
 
 _PAGE = (
     "SELECT r.rid, r.id, v.version, v.updated_at, v.method, v.content FROM resource r "

@@ -18,6 +18,7 @@ from gateway.store.contract import Version, Write
 from gateway.store.index_rows import rows_of
 from gateway.store.row_id import next_ids
 from gateway.store.schema import index_exact, index_range, index_text, resource, version
+from gateway.store.statement import postgres, run
 
 READ = (
     "SELECT v.version, v.updated_at, v.method, v.content FROM resource r "
@@ -34,6 +35,7 @@ _CURRENT = (
 _MOVE = "UPDATE resource SET version = ?, updated_at = ?, deleted = ? WHERE rid = ?"
 _INDEXES = (index_exact, index_range, index_text)
 
+_ARRAYS = {"parameter": "int", "rid": "bigint", "low": "float8", "high": "float8"}  # the rest of an index is text
 _COPY_FROM_ROWS = 100
 _BATCH = 400
 
@@ -43,12 +45,6 @@ class Located(NamedTuple):
 
     rid: int
     version: Version
-
-
-@cache
-def postgres(statement: str) -> str:
-    """The same statement as psycopg spells its parameters."""
-    return statement.replace("?", "%s")
 
 
 def current(connection: Connection, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Located]:
@@ -70,9 +66,9 @@ def current(connection: Connection, references: Iterable[tuple[str, str]]) -> di
 
 def _select_current(connection: Connection, where: str, values: Sequence[Any], locking: bool) -> list[Any]:
     statement = _CURRENT.format(where)
-    if connection.dialect.name == "postgresql":
-        statement = postgres(statement + (" FOR UPDATE OF r" if locking else ""))
-    return list(connection.exec_driver_sql(statement, tuple(values)).all())
+    if locking and connection.dialect.name == "postgresql":
+        statement += " FOR UPDATE OF r"
+    return list(run(connection, statement, tuple(values)).fetchall())
 
 
 def existing(connection: Connection, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -82,9 +78,7 @@ def existing(connection: Connection, references: Iterable[tuple[str, str]]) -> s
     for start in range(0, len(wanted), _BATCH):
         where, values = _named(wanted[start : start + _BATCH])
         statement = f"SELECT r.type, r.id, r.deleted FROM resource r WHERE {where}"
-        if connection.dialect.name == "postgresql":
-            statement = postgres(statement)
-        found |= {(kind, id) for kind, id, deleted in connection.exec_driver_sql(statement, values) if not deleted}
+        found |= {(kind, id) for kind, id, deleted in run(connection, statement, values).fetchall() if not deleted}
     return found
 
 
@@ -140,9 +134,10 @@ def write(connection: Connection, writes: Sequence[Write], located: dict[tuple[s
     if connection.dialect.name == "postgresql":
         _send_postgres(connection, statements, tables)
     else:
+        raw: Any = connection.connection.driver_connection
         for statement, values in [*statements, *((_insert(table), values) for table, values in tables)]:
             if values:
-                connection.exec_driver_sql(statement, values)
+                raw.executemany(statement, values)
 
 
 def _send_postgres(
@@ -152,11 +147,17 @@ def _send_postgres(
 ) -> None:
     """All of it on one way there and back (pipeline); many rows of one table by COPY, at twice the rate of INSERT."""
     raw: Any = connection.connection.driver_connection
-    small = [(_insert(table), rows) for table, rows in tables if 0 < len(rows) < _COPY_FROM_ROWS]
+    small = [(table, rows) for table, rows in tables if 0 < len(rows) < _COPY_FROM_ROWS]
     with raw.pipeline(), raw.cursor() as cursor:
-        for statement, values in [*statements, *small]:
+        for statement, values in [
+            *statements,
+            *((_insert(table), rows) for table, rows in small if table not in _INDEXES),
+        ]:
             for row in values:
                 cursor.execute(postgres(statement), row)
+        for table, rows in small:
+            if table in _INDEXES:
+                cursor.execute(_insert_columns(table), [list(column) for column in zip(*rows, strict=True)])
     for table, rows in tables:
         if len(rows) >= _COPY_FROM_ROWS:
             names = ", ".join(f'"{column.name}"' for column in table.c)
@@ -169,6 +170,14 @@ def _send_postgres(
 def _insert(table: Table) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.c)
     return f'INSERT INTO "{table.name}" ({names}) VALUES ({_marks(len(table.c))})'
+
+
+@cache
+def _insert_columns(table: Table) -> str:
+    """Many small rows as one array a column, which is one statement for them all."""
+    arrays = ", ".join(f"%s::{_ARRAYS.get(column.name, 'text')}[]" for column in table.c)
+    names = ", ".join(f'"{column.name}"' for column in table.c)
+    return f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays})'
 
 
 def history(connection: Connection, resource_type: str, id: str, count: int, before: int) -> tuple[list[Version], int]:
