@@ -100,7 +100,7 @@ TIME_CASES = [path for path in CASES if changeable(path, TIMES)]
 
 
 @pytest.mark.parametrize("path", TEXT_CASES, ids=identified)
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_a_changed_text_comes_back_over_the_original(path: Path, data: st.DataObject) -> None:
     there_and_back(path, data.draw(st.sampled_from(changeable(path, TEXTS))), data.draw(TEXT))

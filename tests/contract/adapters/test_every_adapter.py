@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.kit.contract import Adapter, Envelope, Source
@@ -60,6 +60,7 @@ def test_an_adapter_is_named_after_its_folder_and_has_what_its_abilities_promise
 
 
 @EVERY
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_bytes_are_a_tree_or_malformed(name: str, data: st.DataObject) -> None:
     adapter, sender = adapted(name)
@@ -75,6 +76,7 @@ def test_any_bytes_are_a_tree_or_malformed(name: str, data: st.DataObject) -> No
 
 
 @EVERY
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_bytes_have_an_envelope_or_are_malformed(name: str, data: st.DataObject) -> None:
     adapter, sender = adapted(name)
@@ -87,6 +89,7 @@ def test_any_bytes_have_an_envelope_or_are_malformed(name: str, data: st.DataObj
 
 
 @EVERY
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_delivery_is_split_into_messages_or_refused(name: str, data: st.DataObject) -> None:
     adapter, sender = adapted(name)
@@ -98,6 +101,7 @@ def test_any_delivery_is_split_into_messages_or_refused(name: str, data: st.Data
 
 
 @EVERY
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_bytes_can_be_refused(name: str, data: st.DataObject) -> None:
     adapter, sender = adapted(name)
@@ -108,6 +112,7 @@ def test_any_bytes_can_be_refused(name: str, data: st.DataObject) -> None:
 
 
 @EVERY
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_reply_of_a_partner_is_understood_or_malformed(name: str, data: st.DataObject) -> None:
     adapter, sender = adapted(name)
@@ -121,6 +126,7 @@ def test_any_reply_of_a_partner_is_understood_or_malformed(name: str, data: st.D
 
 
 @EVERY
+@settings(deadline=None)
 @given(data=st.data())
 def test_what_can_be_read_is_encoded_to_its_very_bytes(name: str, data: st.DataObject) -> None:
     adapter, sender = adapted(name)
@@ -209,6 +215,7 @@ def test_a_path_that_cannot_be_read_is_a_value_error(name: str, path: str) -> No
 
 
 @EVERY
+@settings(deadline=None)
 @given(path=st.one_of(st.text(max_size=20), st.text("PID-3.1[]/@='*.() ", max_size=20)))
 def test_any_text_is_a_path_or_a_value_error(name: str, path: str) -> None:
     adapter, sender = adapted(name)
