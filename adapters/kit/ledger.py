@@ -13,15 +13,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct
+
 from adapters.kit.contract import Tree
 
 State = Literal["mapped", "ignored", "invalid", "unmapped"]
 _CUT = re.compile(r"[-./]")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One source value. path as the format addresses it; became: FHIR elements, or the reason why it was left out."""
+class Entry(Struct, frozen=True):
+    """One source value; a Struct, because a message has hundreds. path as the format addresses it; became: FHIR elements, or the reason why it was left out."""
 
     path: str
     text: str
@@ -52,8 +53,9 @@ class Marks:
         return [self._entry(node.path, node.text) for node in tree.leaves()]
 
     def _entry(self, path: str, text: str) -> Entry:
-        if path in self.mapped:
-            return Entry(path, text, "mapped", tuple(dict.fromkeys(self.mapped[path])))
+        mapped = self.mapped.get(path)
+        if mapped is not None:
+            return Entry(path, text, "mapped", tuple(dict.fromkeys(mapped)) if len(mapped) > 1 else (mapped[0],))
         if path in self.invalid:
             return Entry(path, text, "invalid", tuple(dict.fromkeys(self.invalid[path])))
         for place in places(path):

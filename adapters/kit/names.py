@@ -11,7 +11,6 @@ import json
 import os
 import re
 import unicodedata
-from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +33,14 @@ class Split(NamedTuple):
 
 def human_names(text: str) -> list[dict[str, Any]]:
     """The HumanNames of one written name: as written, then in pinyin when it is a han name; [] for an empty text."""
-    return deepcopy(list(_human_names(_clean(text))))
+    return [_copied(name) for name in _human_names(_clean(text))]
+
+
+def _copied(value: Any) -> Any:
+    """Containers anew, texts shared: what is kept for the next message must not change with this one's."""
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def split(text: str) -> Split | None:
