@@ -1,7 +1,7 @@
 """HL7 v2: messages to Trees and back, acknowledgements, and MLLP in both directions.
 
 path.py       how tables address a place                    charset.py, escape.py  bytes to text, text to values
-parse.py      bytes → Tree                                  encode.py              Tree → bytes, and a new Tree
+parse.py      bytes → Tree (tree, segment, cut)             encode.py              Tree → bytes, and a new Tree
 structure.py  which segment owns which, and their order     envelope.py            control id, kind, lane; batches
 reply.py      ACKs, ours and theirs                         frame.py               MLLP blocks, pure
 listen.py     the MLLP server, the only file that waits     send.py                the MLLP client of the outbox

@@ -6,7 +6,8 @@ import re
 from datetime import datetime, timedelta, timezone
 
 from adapters.hl7v2 import charset, structure
-from adapters.hl7v2.parse import Segment, Tree
+from adapters.hl7v2.segment import Segment
+from adapters.hl7v2.tree import Tree
 from adapters.kit.contract import Source
 from gateway.fhir.errors import Invalid
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-from adapters.hl7v2.parse import Node, Tree, parse
+from adapters.hl7v2.parse import parse
+from adapters.hl7v2.tree import Node, Tree
 from adapters.kit.contract import Envelope, Source
 from gateway.fhir.errors import Issues, Malformed
 

@@ -13,8 +13,9 @@ from adapters.hl7v2 import charset
 from adapters.hl7v2.encode import at_least, encode, new, stamp
 from adapters.hl7v2.envelope import first, split
 from adapters.hl7v2.escape import USUAL
-from adapters.hl7v2.parse import Tree, parse
+from adapters.hl7v2.parse import parse
 from adapters.hl7v2.path import Path, compiled
+from adapters.hl7v2.tree import Tree
 from adapters.kit.contract import Reply, Source
 from gateway.fhir.errors import Issue, Malformed
 

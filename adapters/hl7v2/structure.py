@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from adapters.hl7v2.parse import Segment
+    from adapters.hl7v2.segment import Segment
 
 # owner: what it may own directly
 _OWNS = {

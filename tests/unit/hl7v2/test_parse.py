@@ -8,7 +8,8 @@ import pytest
 
 from adapters.hl7v2 import adapter
 from adapters.hl7v2.encode import encode
-from adapters.hl7v2.parse import Tree, parse
+from adapters.hl7v2.parse import parse
+from adapters.hl7v2.tree import Tree
 from adapters.kit.contract import Source
 from gateway.fhir.errors import Invalid, Malformed
 
