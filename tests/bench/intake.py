@@ -158,7 +158,7 @@ def _postgres() -> Iterator[Any]:
     from tests.conftest import Cluster
 
     named = os.environ.get("GATEWAY_TEST_POSTGRES")
-    cluster = None if named else Cluster()
+    cluster = None if named else Cluster(settings=())  # Unlike the tests' own: every commit waits for the disk.
     server = named or cluster.url  # type: ignore[union-attr]
     made: list[str] = []
 
