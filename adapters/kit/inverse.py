@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from adapters.kit import bundle, convert, organizations
-from adapters.kit.bundle import first_identifier
 from adapters.kit.codes import CodeMap, Codes
 from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context
+from adapters.kit.element import get, items, repeats, trail
 from adapters.kit.engine import BY_TYPE, WHOLE, Assembly
+from adapters.kit.recognise import alike, key, keys
 from adapters.kit.table import EACH, Row, Step, Table, Tables
-from adapters.kit.translation import Document, Instance, Received
+from adapters.kit.translation import Document, Received
 from gateway.fhir import canonical
 from gateway.fhir.errors import Issue, Issues, Unsupported
 
@@ -96,10 +97,10 @@ class Reversal:
             elif row.table:
                 places = self.tree.select(row.origin.text, self.tree.root)
                 holding = [node for node in places if self.before._holds(row.condition, node)]
-                key = (row.table, id(after))
-                if key in done and not holding:  # two rows for one table: the first that can be written serves
+                once = (row.table, id(after))
+                if once in done and not holding:  # two rows for one table: the first that can be written serves
                     continue
-                done.add(key)
+                done.add(once)
                 place = holding[0] if holding else None
                 if place is None and row.condition is None and places:
                     place = places[0]
@@ -112,10 +113,10 @@ class Reversal:
 
     def _recognise(self) -> None:
         """Call what the original speaks of by its name of today, where a business identifier tells that it is the same."""
-        today = {key: url for url, document in reversed(self.resources) for key in _keys(document)}
+        today = {key: url for url, document in reversed(self.resources) for key in keys(document)}
         names = {}
         for item in self.before.instances.values():
-            url = next((today[key] for key in _keys(item.document) if key in today), None)
+            url = next((today[key] for key in keys(item.document) if key in today), None)
             if url is not None:
                 names[item.full_url] = url
         self.before.renamed = {old: names.get(new, new) for old, new in self.before.renamed.items()}
@@ -134,13 +135,13 @@ class Reversal:
         nodes = {node.path: node for node in self.tree.select(row.origin.text, self.tree.root)}
         made = [item for (name, _), item in self.before.instances.items() if name == row.instance]
         wanted = [(url, document) for url, document in self.resources if document["resourceType"] == resource_type]
-        by_key = {_key(item.document): item for item in made if _key(item.document)}
+        by_key = {key(item.document): item for item in made if key(item.document)}
         by_url = {item.full_url: item for item in made}
-        nameless = [item for item in made if not _key(item.document) and item.full_url not in self.by_url]
+        nameless = [item for item in made if not key(item.document) and item.full_url not in self.by_url]
         for url, document in wanted:
-            found = by_url.get(url) or by_key.get(_key(document))
-            if found is None and not _key(document):
-                found = _alike(document, nameless)
+            found = by_url.get(url) or by_key.get(key(document))
+            if found is None and not key(document):
+                found = alike(document, nameless)
             if found is None:
                 yield None, {}, document
             elif found.node_path in nodes:  # else it is another row's
@@ -174,7 +175,7 @@ class Reversal:
         """Whether the message says a single element by another row of the table, and nothing by this one."""
         if not row.steps or row.origin.kind != "path" or row.each or row.steps[-1].many:
             return False
-        if not _items(before, row.steps):
+        if not items(before, row.steps):
             return False
         others = [
             other
@@ -192,15 +193,15 @@ class Reversal:
         # An extension is what its url says, whichever way the row is marked.
         for row in table.rows if table.target == "Extension" else table.outbound:
             if row.origin.kind == "literal":
-                told.setdefault(_trail(row.steps), []).append(self._literal(row))
-        free = {_trail(row.steps) for row in table.outbound if row.origin.kind == "path"}
-        for trail, values in told.items():
-            value = _get(after, trail)
-            if value is not None and trail not in free and value not in values:
+                told.setdefault(trail(row.steps), []).append(self._literal(row))
+        free = {trail(row.steps) for row in table.outbound if row.origin.kind == "path"}
+        for place, values in told.items():
+            value = get(after, place)
+            if value is not None and place not in free and value not in values:
                 return False
         if table.target != "Identifier" or not after.get("system") or "system" not in free:
             return True
-        systems = [row for row in table.outbound if row.origin.kind == "path" and _trail(row.steps) == "system"]
+        systems = [row for row in table.outbound if row.origin.kind == "path" and trail(row.steps) == "system"]
         return any(self._text(row, row.steps[-1], after["system"]) for row in systems)
 
     def _literal(self, row: Row) -> Any:
@@ -211,13 +212,13 @@ class Reversal:
         if row.origin.kind == "literal":
             if row.condition is None or row.condition.verb not in ("=", "in"):
                 return False
-            if _get(after, _trail(row.steps)) != self._literal(row):
+            if get(after, trail(row.steps)) != self._literal(row):
                 return False
             return self._satisfy(row, node)
         if row.origin.kind != "path" or not self._applies(row, node):
             return False
         step = row.steps[-1] if row.steps else WHOLE
-        olds, news = _items(before, row.steps), _items(after, row.steps)
+        olds, news = items(before, row.steps), items(after, row.steps)
         if step is WHOLE:
             olds, news = [item for item in olds if item], [item for item in news if item]
         if row.table:
@@ -267,8 +268,8 @@ class Reversal:
         """Write the items that no row had a place for, as further repetitions."""
         if not row.table or row.origin.kind != "path" or not row.steps or not self._applies(row, node):
             return False
-        places, olds, news = self._places(row, node, _items(before, row.steps), _items(after, row.steps))
-        if places and not _repeats(row):
+        places, olds, news = self._places(row, node, items(before, row.steps), items(after, row.steps))
+        if places and not repeats(row):
             return False
         wrote = False
         for item in self._waiting(row, [], olds, news):
@@ -289,7 +290,7 @@ class Reversal:
     ) -> tuple[list[Node], list[Any], list[Any]]:
         """Where a row's items stand, and its items before and now: one of each where the element is one."""
         places = self.tree.select(row.origin.text, node)
-        return (places, olds, news) if _repeats(row) else (places[:1], olds[:1], news[:1])
+        return (places, olds, news) if repeats(row) else (places[:1], olds[:1], news[:1])
 
     def _waiting(self, row: Row, readings: list[Any], olds: list[Any], news: list[Any]) -> list[Any]:
         """The items that have no place yet and for which this row has words; what stands unchanged is another row's."""
@@ -412,7 +413,7 @@ class Reversal:
             if value is None:
                 return None
         name = row.conversion or BY_TYPE.get(step.type, "")
-        self.context.path = _trail(row.steps)
+        self.context.path = trail(row.steps)
         if not name:
             return value if isinstance(value, str) else None
         inverse = convert.named(name).inverse
@@ -457,76 +458,3 @@ def own_code(concept_map: CodeMap, step: Step, value: Any) -> str | None:
 def convert_many(row: Row) -> bool:
     """A conversion that makes a list (names in han and pinyin) takes the list back."""
     return bool(row.conversion) and convert.named(row.conversion).many
-
-
-def _key(document: Document) -> tuple[str, str] | None:
-    identifier = first_identifier(document)
-    return (identifier["system"], identifier["value"]) if identifier else None
-
-
-def _alike(document: Document, nameless: list[Instance]) -> Instance | None:
-    """Which resource without a business identifier this one was: the same, or else one with the same code; each once."""
-    said = [{key: item for key, item in one.document.items() if key not in _NOT_SAID} for one in nameless]
-    now = {key: item for key, item in document.items() if key not in _NOT_SAID}
-    for at, before in enumerate(said):
-        if before == now:
-            return nameless.pop(at)
-    for at, before in enumerate(said):
-        if "code" in before and before["code"] == now.get("code"):
-            return nameless.pop(at)
-    return None
-
-
-_NOT_SAID = frozenset({"id", "meta"})
-
-
-def _repeats(row: Row) -> bool:
-    step = row.steps[-1] if row.steps else WHOLE
-    return EACH in [item.index for item in row.steps] or (step.many and step.index is None)
-
-
-def _keys(document: Document) -> list[tuple[str, str, str]]:
-    """Every business identifier of a resource, with its type."""
-    found = document.get("identifier", [])
-    identifiers = found if isinstance(found, list) else [found]
-    return [
-        (document["resourceType"], item["system"], item["value"])
-        for item in identifiers
-        if item.get("system") and item.get("value")
-    ]
-
-
-def _trail(steps: tuple[Step, ...]) -> str:
-    return ".".join(f"{step.name}[{step.index}]" if (step.index or 0) > 0 else step.name for step in steps)
-
-
-def _get(document: Document, trail: str) -> Any:
-    value: Any = document
-    for name in trail.split("."):
-        name, _, index = name.partition("[")
-        value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, list):
-            at = int(index[:-1]) if index else 0
-            value = value[at] if at < len(value) else None
-        if value is None:
-            return None
-    return value
-
-
-def _items(document: Document, steps: tuple[Step, ...]) -> list[Any]:
-    """The values at an element: all items of a list that a row writes with [], else at most one."""
-    parents: list[Any] = [document]
-    for step in steps:
-        found: list[Any] = []
-        for parent in parents:
-            value = parent.get(step.name) if isinstance(parent, dict) else None
-            if value is None:
-                continue
-            if not isinstance(value, list):
-                found.append(value)
-            elif step.index == EACH or (step is steps[-1] and step.index is None):
-                found.extend(value)
-            else:
-                found.extend(value[step.index or 0 : (step.index or 0) + 1])
-        parents = found
-    return parents
