@@ -1,6 +1,6 @@
 """Translation on one core: bytes → checked Bundle, beside python-hl7's bare parse of the same messages in the same run.
 
-    python -m tests.bench.translate [SECONDS]
+python -m tests.bench.translate [SECONDS]
 """
 
 from __future__ import annotations
@@ -27,11 +27,17 @@ NOTE = "患者因胸闷气促入院，完善相关检查，予以控制血压、
 def message(number: int) -> bytes:
     """An ADT^A03 of about 4 KB, as a long stay brings it: the golden case with 4 more diagnoses, 3 allergies, 3 procedures,
     two next of kin, and the rest in notes."""
-    data = CASE.read_bytes().replace(b"P100001", f"P{number:06d}".encode()).replace(b"ZY2026001", f"ZY{number:07d}".encode())
+    data = (
+        CASE.read_bytes()
+        .replace(b"P100001", f"P{number:06d}".encode())
+        .replace(b"ZY2026001", f"ZY{number:07d}".encode())
+    )
     head, kin = data.split(b"\r")[:-1], "NK1|{0}|欧阳莉|3^女||1390001{0:04d}"
     segments = [*head[:3], *(kin.format(row).encode() for row in (1, 2)), *head[3:]]
-    for row in range(3, 7):
-        segments.append(f"DG1|{row}||E11.{row}00^2型糖尿病伴并发症，第{row}诊断||20261101101500|F|||||||||{row}".encode())
+    segments += [
+        f"DG1|{row}||E11.{row}00^2型糖尿病伴并发症，第{row}诊断||20261101101500|F|||||||||{row}".encode()
+        for row in range(3, 7)
+    ]
     for row in range(1, 4):
         segments.append(f"AL1|{row}|DA|B{row:02d}^青霉素类药物|MO|皮疹".encode())
         segments.append(f"PR1|{row + 1}||88.72{row:02d}^超声心动图||2026102{row}100000".encode())
