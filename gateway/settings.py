@@ -98,8 +98,11 @@ class Settings(BaseSettings):
     )
 
     # work
+    # One: Python runs one thread at a time, and a second one that translates makes the first wait for its turn after every
+    # statement while it holds SQLite's only write transaction (tests/bench/intake.py: 0.7 of the rate with two). More
+    # processes on PostgreSQL, not more threads, are the way to more.
     workers: int = Field(
-        default=2, ge=0, le=64, title="serve 与 work 启动的工作线程数", description="worker threads of serve and work"
+        default=1, ge=0, le=64, title="serve 与 work 启动的工作线程数", description="worker threads of serve and work"
     )
     lease_s: float = Field(
         default=60.0,
