@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, case, func, insert, literal, select, text, union_all, update
+from sqlalchemy import Connection, case, func, literal, select, text, union_all, update
 
 from gateway.fhir.errors import Conflict
 from gateway.store.contract import Balance, Message, MessageFilter
@@ -15,7 +15,12 @@ from gateway.store.row_id import next_id, now_us
 from gateway.store.schema import message, receipt
 from gateway.store.statement import run
 
-_COLUMNS = [message.c[field.name] for field in fields(Message)]
+_NAMES = [field.name for field in fields(Message)]
+_COLUMNS = [message.c[name] for name in _NAMES]
+_WRITTEN = [*_NAMES, "first_key", "worker", "leased_until"]
+_INSERT = "INSERT INTO message ({}) VALUES ({})".format(
+    ", ".join(f'"{name}"' for name in _WRITTEN), ", ".join("?" * len(_WRITTEN))
+)
 
 # The literal state makes both databases use the partial indexes. A lane is busy while an earlier message of it is in flight
 # (due or not: a message that waits for its next attempt keeps its lane in order), or any message of it is leased.
@@ -72,7 +77,7 @@ def receive(connection: Connection, arrived: Message) -> Message:
                 worked_at=now,
             )
         _insert(connection, row, None)
-    connection.execute(insert(receipt), {"id": row.id, "source": row.source})
+    run(connection, "INSERT INTO receipt (id, source) VALUES (?, ?)", (row.id, row.source))
     return row
 
 
@@ -80,7 +85,7 @@ def add(connection: Connection, further: Message) -> Message:
     """Insert a message beside what is there: a replay, whose origin names what it works again."""
     row = replace(further, id=next_id(), received_at=further.received_at or now_us())
     _insert(connection, row, None)
-    connection.execute(insert(receipt), {"id": row.id, "source": row.source})
+    run(connection, "INSERT INTO receipt (id, source) VALUES (?, ?)", (row.id, row.source))
     return row
 
 
@@ -166,21 +171,16 @@ def balance(connection: Connection) -> list[Balance]:
 
 def _insert_first(connection: Connection, row: Message, first_key: str) -> bool:
     """Insert the first bearer of a key; False when there is one already (the loser of a race waits for the winner's commit)."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as dialect_insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert as dialect_insert  # type: ignore[assignment]
-    statement = dialect_insert(message).on_conflict_do_nothing(index_elements=["source", "first_key"])
-    return connection.execute(statement.returning(message.c.id), _values(row, first_key)).first() is not None
+    statement = f"{_INSERT} ON CONFLICT (source, first_key) DO NOTHING RETURNING id"
+    return bool(run(connection, statement, _values(row, first_key)).fetchall())
 
 
 def _insert(connection: Connection, row: Message, first_key: str | None) -> None:
-    connection.execute(insert(message), _values(row, first_key))
+    run(connection, _INSERT, _values(row, first_key))
 
 
-def _values(row: Message, first_key: str | None) -> dict[str, Any]:
-    values = {field.name: getattr(row, field.name) for field in fields(Message)}
-    return values | {"first_key": first_key, "worker": "", "leased_until": 0}
+def _values(row: Message, first_key: str | None) -> tuple[Any, ...]:
+    return (*(getattr(row, name) for name in _NAMES), first_key, "", 0)
 
 
 def _known(connection: Connection, row: Message) -> list[Message]:

@@ -1,6 +1,6 @@
 """The commonest searches in the driver's own words: one page of what fits a few equalities, beginnings of text and spans.
 
-Building and compiling an expression for each costs four times what the database does, and each message asks for some
+Building and compiling an expression for each costs more than the database does, and each message asks for some
 (decision 0002). What is not as plain (modifiers, chains, prefixes, sorting, includes, totals) is left to search_sql.py,
 which finds the same for these: a test compares the two.
 """
