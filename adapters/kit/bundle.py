@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from adapters.kit.engine import Assembly
 
 EVENT_TIME = canonical.extension("event-time")
+_NO_EVENT = frozenset(
+    {"Practitioner"}
+)  # staff are named in events, not changed by them: the same doctor stays the same
 _INDEX = re.compile(r"\[\d+\]")
 _NESTS = (dict, list)
 _PATHS_LENGTH_MAX = 2000
@@ -141,7 +144,7 @@ def _pruned(value: Any, urls: set[str], renamed: dict[str, str]) -> Any:
 def _stamped(document: Document, source_name: str, occurred_at: str) -> Document:
     """meta.source names the source; its event time lets a late, older message fill gaps only."""
     meta: Document = {}
-    if occurred_at:
+    if occurred_at and document["resourceType"] not in _NO_EVENT:
         meta["extension"] = [{"url": EVENT_TIME, "valueDateTime": occurred_at}]
     meta["source"] = canonical.source_uri(source_name)
     meta.update({key: item for key, item in document.get("meta", {}).items() if key not in meta})

@@ -12,9 +12,13 @@ from urllib.parse import unquote
 
 from gateway.fhir import document, reference
 from gateway.fhir.merge import is_stale, merge
+from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Identifier, Transaction, Version
 
 Document = dict[str, Any]
+
+# Named by message after message and hardly ever changed: to lock them would put a hospital's messages in one line.
+_DIRECTORY = frozenset({"Practitioner"})
 
 
 def overlay(
@@ -24,12 +28,14 @@ def overlay(
 
     bundle    entries "PUT Type?identifier=system|value"; others pass as they are
     removals  fullUrl → element paths that the sender takes away
-    returns   a new Bundle: known resources merged and pinned to id and version, new ones created by POST
+    returns   a new Bundle: known resources merged and pinned to id and version, new ones created by POST; staff of whom
+              nothing new is said left out, and referred to by id
     """
     entries = list(bundle.get("entry", ()))
-    wanted = {place: key for place, entry in enumerate(entries) if (key := _key(entry)) is not None}
-    if not wanted:
+    if not any(_key(entry) for entry in entries):
         return bundle
+    entries = _without_known_staff(entries, transaction)
+    wanted = {place: key for place, entry in enumerate(entries) if (key := _key(entry)) is not None}
     # The door's own name for the condition: who asks there at this moment waits.
     transaction.lock(unquote(entries[place]["request"]["url"]) for place in wanted)
     standing = _standing(set(wanted.values()), transaction)
@@ -53,6 +59,31 @@ def overlay(
         request = {"method": "PUT", "url": f"{key[0]}/{found.id}", "ifMatch": f'W/"{found.version}"'}
         entries[place] = entry | {"resource": after, "request": request}
     return bundle | {"entry": entries}
+
+
+def _without_known_staff(entries: list[Document], transaction: Transaction) -> list[Document]:
+    """The entries without those that would change nothing; references to these are put right in place."""
+    asked = {place: key for place, entry in enumerate(entries) if (key := _key(entry)) and key[0] in _DIRECTORY}
+    names: dict[str, str] = {}
+    for kind in sorted({key[0] for key in asked.values()}):
+        values = tuple(
+            Value(f"{k[1]}|{k[2]}", system=k[1], code=k[2]) for k in sorted(set(asked.values())) if k[0] == kind
+        )
+        clause = Clause("identifier", "token", values)
+        for version in transaction.search(Query(kind, (clause,), count=2 * len(values))).matches:
+            standing = document.read(version.content)
+            borne = {(kind, one.get("system"), one.get("value")) for one in standing.get("identifier", ())}
+            for place, key in asked.items():
+                full_url = entries[place].get("fullUrl", "")
+                said = {name: value for name, value in entries[place]["resource"].items() if name != "meta"}
+                if key in borne and full_url not in names and merge(standing, said) == standing:
+                    names[full_url] = f"{kind}/{version.id}"
+    if not names:
+        return entries
+    kept = [entry for entry in entries if entry.get("fullUrl", "") not in names]
+    for entry in kept:
+        reference.rewrite(entry["resource"], names.get)
+    return kept
 
 
 def _key(entry: Document) -> Identifier | None:

@@ -185,3 +185,31 @@ def test_two_messages_at_once_create_one(door: Door) -> None:
 
 def _within(door: Door, within: Any, resource: Document) -> None:
     door.transaction(overlay(bundle(resource), within), SOURCE, within=within)
+
+
+def test_staff_who_are_known_make_no_version_and_hold_up_nobody(store: SqlStore) -> None:
+    door = Door(store)
+    number = {"system": "http://alliance.example/gateway/sid/990100001/practitioner", "value": "D1"}
+    doctor = {"resourceType": "Practitioner", "identifier": [number], "name": [{"text": "李建国"}]}
+
+    def feed(name: str) -> dict[str, Any]:
+        said = doctor | {"name": [{"text": name}]}
+        flag = {"resourceType": "Flag", "status": "active", "code": {"text": "跌倒风险"}, "author": {"reference": "urn:uuid:d"},
+                "subject": {"display": "某患者"}}  # fmt: skip
+        entries = [
+            {"fullUrl": "urn:uuid:d", "resource": said,
+             "request": {"method": "PUT", "url": f"Practitioner?identifier={number['system']}|D1"}},
+            {"fullUrl": "urn:uuid:f", "resource": flag, "request": {"method": "POST", "url": "Flag"}},
+        ]  # fmt: skip
+        with store.transaction(GATEWAY) as within:
+            bundle = overlay({"resourceType": "Bundle", "type": "transaction", "entry": entries}, within)
+            door.transaction(bundle, GATEWAY, within=within)
+        return bundle
+
+    assert len(feed("李建国")["entry"]) == 2
+    again = feed("李建国")
+    assert [entry["resource"]["resourceType"] for entry in again["entry"]] == ["Flag"]
+    assert again["entry"][0]["resource"]["author"]["reference"].startswith("Practitioner/")
+    assert len(feed("李建邦")["entry"]) == 2
+    _, page = door.search("Practitioner", [], GATEWAY)
+    assert [version.version for version in page.matches] == [2]
