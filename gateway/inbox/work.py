@@ -1,9 +1,10 @@
-"""Works received messages: bytes → Bundle → versions, each message one database transaction with its own settling.
+"""Works received messages: bytes → Bundle → versions, each message's versions and its settling in one database transaction.
 
 Order     messages of one lane one after the other in the order of their arrival; lanes side by side (the store's claim)
 Promise   a message's versions, its jobs, its ledger and its state are committed together or not at all; a worker that
-          dies leaves a lease, and the message is worked again when that has run out
-Bounds    `batch` messages a claim; `attempts` for our own mistakes; no bound for a database or a partner that is away
+          dies leaves a lease, and the message is worked again when that has run out. Messages of several lanes may share a
+          transaction; when anything stands against one of them, each is worked in its own
+Bounds    `batch` messages a claim, `together` a transaction; `attempts` for our own mistakes; no bound for a database or a partner that is away
 Logs      ids, states and issue codes; never what a message says
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -30,12 +31,14 @@ log = logging.getLogger(__name__)
 class Limits:
     """How the inbox works; every number is a setting.
 
+    together   messages of different lanes in one transaction; 1: each in its own
     attempts   at a message that fails by our own mistake (or that another writer keeps ahead of), before quarantine
     lease_s    a worker that is silent for so long is taken for dead
     """
 
     workers: int = 2
     batch: int = 16
+    together: int = 8
     attempts: int = 5
     lease_s: float = 60.0
     idle_s: float = 0.5
@@ -88,11 +91,34 @@ class Worker:
         """Claim once, work what was claimed. returns how many messages that was"""
         deadline = time.monotonic() + self.limits.lease_s
         claimed = self.store.claim(worker, self.limits.batch, self.limits.lease_s)
-        for message in claimed:
-            self.work(message, deadline)
+        for group in _groups(claimed, self.limits.together):
+            if len(group) == 1 or not self._work_together(group, deadline):
+                for message in group:
+                    self.work(message, deadline)
         if claimed:
             self._stored()
         return len(claimed)
+
+    def _work_together(self, group: Sequence[Message], deadline: float) -> bool:
+        """Work messages of one source, each of a lane of its own, in one transaction: most of what a database does for a
+        message it then does once for all.
+
+        returns  False, and nothing was written, when anything at all stands against it: each is then worked by itself, and
+                 whatever was wrong is found there, with its message
+        """
+        try:
+            conversions = [self.translate(message) for message in group]
+            if any(issue.severity in ("error", "fatal") for one in conversions for issue in one.issues):
+                return False
+            entries = [entry for one in conversions if one.bundle for entry in one.bundle["entry"]]
+            removals = {url: paths for one in conversions for url, paths in one.removals.items()}
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+            whole = Conversion(bundle if entries else None, removals=removals)
+            self._write(group, conversions, whole, deadline)
+        except Exception as error:
+            log.debug("%d messages are worked one by one (%s)", len(group), type(error).__name__)
+            return False
+        return True
 
     def work(self, message: Message, deadline: float) -> None:
         """Work one claimed message to one of its ends, or to another try.
@@ -107,30 +133,35 @@ class Worker:
             conversion = self.translate(message)
             if any(issue.severity in ("error", "fatal") for issue in conversion.issues):
                 raise Invalid(*conversion.issues)
-            self._write(message, conversion, deadline)
+            self._write([message], [conversion], conversion, deadline)
         except LeaseOver:
             log.warning("message %d: the lease ran out before the work was done", message.id)
         except Exception as error:
             self._fail(message, conversion, as_gateway_error(error), deadline)
 
-    def _write(self, message: Message, conversion: Conversion, deadline: float) -> None:
-        principal = principal_of(message)
+    def _write(
+        self, group: Sequence[Message], conversions: Sequence[Conversion], whole: Conversion, deadline: float
+    ) -> None:
+        """The versions of the whole and the settling of each message, in one transaction."""
+        principal = principal_of(group[0])
         with self.store.transaction(principal) as within:
-            bundle = conversion.bundle
+            bundle = whole.bundle
             if bundle is not None:
                 for hook in self.hooks:
-                    bundle = hook(bundle, conversion, message, within)
+                    bundle = hook(bundle, whole, group[0], within)
                 self.door.transaction(bundle, principal, within=within)
-            settled = replace(
-                message,
-                state="stored",
-                ledger=conversion.ledger,
-                table=conversion.table,
-                reason=to_reason(conversion.issues) if conversion.issues else b"",
-                worked_at=within.now(),
-            )
             _hold(deadline)
-            within.settle(settled)
+            for message, conversion in zip(group, conversions, strict=True):
+                within.settle(
+                    replace(
+                        message,
+                        state="stored",
+                        ledger=conversion.ledger,
+                        table=conversion.table,
+                        reason=to_reason(conversion.issues) if conversion.issues else b"",
+                        worked_at=within.now(),
+                    )
+                )
 
     def _fail(self, message: Message, conversion: Conversion | None, error: GatewayError, deadline: float) -> None:
         """Another try, or quarantine: by the error's own face."""
@@ -167,6 +198,19 @@ class Worker:
         if isinstance(error, Busy):  # Two writers met in the database: nobody is away, so the wait is short.
             return BackOff(0.02, 2.0).due_at(now, attempts)
         return self.limits.back_off.due_at(now, attempts)
+
+
+def _groups(claimed: Sequence[Message], size: int) -> Iterator[list[Message]]:
+    """Messages that may be worked together: of one source, at their first attempt, none without a lane."""
+    by_source: dict[str, list[Message]] = {}
+    for message in claimed:
+        if message.attempts > 1 or not message.lane:
+            yield [message]
+        else:
+            by_source.setdefault(message.source, []).append(message)
+    for messages in by_source.values():
+        for start in range(0, len(messages), size):
+            yield messages[start : start + size]
 
 
 def _never_ended() -> Invalid:

@@ -68,6 +68,7 @@ def messages(count: int) -> list[bytes]:
         case.replace(b"ADT_A01.admission", b"B%d" % number)
         .replace(b"P100001", b"P%d" % (number % PATIENTS))
         .replace("欧阳明".encode(), f"测试{number % PATIENTS}".encode())
+        .replace(b"ZY2026001", b"ZY%d" % number)
         .replace(b"V2026001", b"V%d" % number)
         for number in range(count)
     ]
