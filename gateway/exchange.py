@@ -20,7 +20,7 @@ from adapters.kit.codes import Codes
 from adapters.kit.contract import Adapter, Source, Tree
 from adapters.kit.table import Tables
 from adapters.kit.translation import Document, Received, Translation
-from gateway.fhir.errors import GatewayError, Issue, NotFound, Unsupported
+from gateway.fhir.errors import GatewayError, Invalid, Issue, NotFound, Unsupported
 
 
 @cache
@@ -175,6 +175,13 @@ class Exchange:
                 at=source.name,
             )
         tree: Tree = adapter.parse(original, source) if original else adapter.new(kind, source, control_id)
+        if original and kind and tree.kind != kind:
+            raise Invalid(
+                "value",
+                zh=f"原始消息是 {tree.kind}，不能写成 {kind}；请去掉 --original，或把 --to 改为 {tree.kind}",
+                en=f"the original is {tree.kind} and cannot be written as {kind}: leave --original out, or ask for {tree.kind}",
+                at=kind,
+            )
         tables, codes = self.tables(source)
         issues = inverse.to_tree(resources, tree, tables, codes, source, original)
         return adapter.encode(tree, source), issues

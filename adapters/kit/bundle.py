@@ -53,7 +53,7 @@ def finish(assembly: Assembly) -> Translation:
     if entries:
         entries.append(_provenance(assembly, kept))
     ledger = assembly.marks.settle(assembly.tree)
-    issues = [*assembly.issues.found, *_unmapped(ledger)]
+    issues = [*assembly.issues.found, *_unfindable(kept), *_unmapped(ledger)]
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     if not entries:
         del bundle["entry"]
@@ -268,6 +268,37 @@ def _provenance(assembly: Assembly, kept: list[Instance]) -> Document:
         },
         "request": {"method": "POST", "url": "Provenance"},
     }
+
+
+def _unfindable(kept: list[Instance]) -> list[Issue]:
+    """A person or a stay without a number, or a stay of nobody: the next message could not find it again, and would make
+    another one."""
+    issues = []
+    for item in kept:
+        kind = item.document["resourceType"]
+        if kind in ("Patient", "Encounter") and first_identifier(item.document) is None:
+            zh, en = {
+                "Patient": ("患者号（如 PID-3）", "patient number (PID-3)"),
+                "Encounter": ("就诊号或住院号（如 PV1-19、PID-18）", "visit or inpatient number (PV1-19, PID-18)"),
+            }[kind]
+            issues.append(
+                Issue(
+                    "required",
+                    f"消息没有{zh}，无法入库；请发送方补上后重发",
+                    f"the message has no {en} and cannot be stored: fill it at the sender and send it again",
+                    (f"{kind}.identifier",),
+                )
+            )
+        if kind == "Encounter" and "subject" not in item.document:
+            issues.append(
+                Issue(
+                    "required",
+                    "消息没有写明就诊的是谁（如 PID 段），无法入库；请发送方补上后重发",
+                    "the message does not say whose stay it is (PID) and cannot be stored: fill it at the sender and send it again",
+                    ("Encounter.subject",),
+                )
+            )
+    return issues
 
 
 def _unmapped(ledger: list[Entry]) -> list[Issue]:

@@ -53,7 +53,8 @@ def encode(
             en="the Bundle holds no resource: nothing to write.",
             at="Bundle.entry",
         )
-    if source:
+    source = source or _sender(resources)
+    if source in exchange.sources or (source and source not in exchange.adapters):
         receiver = exchange.source(source)
     elif before:
         receiver = exchange.guess(before, format)
@@ -66,6 +67,15 @@ def encode(
         out.write_bytes(data)
     screen.complain(issues)
     raise typer.Exit(int(bool(issues)))
+
+
+def _sender(resources: list[tuple[str, dict[str, Any]]]) -> str:
+    """The source that the resources came from, as meta.source names it: what goes back, goes back there."""
+    from gateway.fhir.canonical import source_uri
+
+    found = {str(resource.get("meta", {}).get("source", "")) for _, resource in resources}
+    names = {uri.removeprefix(source_uri("")) for uri in found if uri.startswith(source_uri(""))}
+    return names.pop() if len(names) == 1 else ""
 
 
 def _name(entry: dict[str, Any]) -> str:

@@ -25,6 +25,7 @@ Document = dict[str, Any]
 _PAGE_COUNT = 50
 _CANDIDATES_MAX = 200
 _LINKS_MAX = 8
+_REVIEWS_MAX = 5  # a hundred nameless emergencies of one day are not five thousand pairs to look at
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def resolve(
         Review(id, other, compared[other])
         for other in sorted(candidates)
         if other != chosen and (compared[other].grade != "different" or other in sharing)
-    )
+    )[:_REVIEWS_MAX]
     if chosen is None:
         return Resolution(id, None, reviews)
     # Held from here on: what is laid over it must be laid over its last version.

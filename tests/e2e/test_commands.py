@@ -252,3 +252,27 @@ def test_report_gives_the_same_bytes_twice_and_no_patient(data: dict[str, object
 def test_report_of_what_is_no_month_says_how_to_write_one(data: dict[str, object]) -> None:
     done = gateway("report", "november", **data)
     assert (done.returncode, b"2026-11" in done.stderr) == (2, True)
+
+
+def test_encode_goes_back_to_the_source_that_the_resources_came_from(tmp_path: Path) -> None:
+    made = tmp_path / "made.json"
+    made.write_bytes(gateway("convert", "--source", "demo-his", ADMISSION, "--json", data_dir=tmp_path).stdout)
+    done = gateway("encode", made, "--to", "ADT^A01", "--original", ADMISSION, data_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (0, ADMISSION.read_bytes())
+
+
+def test_encode_refuses_another_kind_than_the_original_is(tmp_path: Path) -> None:
+    made = tmp_path / "made.json"
+    made.write_bytes(gateway("convert", ADMISSION, "--json", data_dir=tmp_path).stdout)
+    done = gateway("encode", made, "--to", "ADT^Q99", "--original", ADMISSION, data_dir=tmp_path)
+    assert (done.returncode, done.stdout, b"ADT^A01" in done.stderr) == (2, b"", True)
+
+
+def test_convert_refuses_a_stay_of_nobody_and_a_person_without_a_number(tmp_path: Path) -> None:
+    segments = ADMISSION.read_bytes().split(b"\r")
+    nobody = b"\r".join(segment for segment in segments if segment[:3] != b"PID")
+    done = gateway("convert", "-", "--json", data=nobody, data_dir=tmp_path)
+    assert (done.returncode, b"Encounter.subject" in done.stdout) == (1, True)
+    unnumbered = ADMISSION.read_bytes().replace(b"P100001^^^990100001^PI~990101195603121017^^^^NI", b"")
+    done = gateway("convert", "-", "--json", data=unnumbered, data_dir=tmp_path)
+    assert (done.returncode, b"Patient.identifier" in done.stdout) == (1, True)
