@@ -270,7 +270,7 @@ def test_encode_refuses_another_kind_than_the_original_is(tmp_path: Path) -> Non
 
 def test_convert_refuses_a_stay_of_nobody_and_a_person_without_a_number(tmp_path: Path) -> None:
     segments = ADMISSION.read_bytes().split(b"\r")
-    nobody = b"\r".join(segment for segment in segments if segment[:3] != b"PID")
+    nobody = b"\r".join(segment for segment in segments if segment[:3] not in (b"PID", b"NK1"))
     done = gateway("convert", "-", "--json", data=nobody, data_dir=tmp_path)
     assert (done.returncode, b"Encounter.subject" in done.stdout) == (1, True)
     unnumbered = ADMISSION.read_bytes().replace(b"P100001^^^990100001^PI~990101195603121017^^^^NI", b"")
