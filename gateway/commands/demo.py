@@ -50,13 +50,15 @@ def demo(
                     deed()
                     bar.advance(task)
             Closing(alliance, calendar, clinic).show()
-            for zh, en in farewell(alliance, calendar):
+            serving = not once and sys.stdin.isatty()
+            for zh, en in farewell(alliance, calendar, serving):
                 screen.show(zh, en)
             took_s = time.monotonic() - began
             screen.note(
-                f"用时 {took_s:.1f} 秒。再运行一次，什么都不会变。", f"{took_s:.1f} s. Run it again: nothing changes."
+                f"用时 {took_s:.1f} 秒。再运行一次，资源不会变，消息都记为重复。",
+                f"{took_s:.1f} s. Run it again: no resource changes, the messages are counted as duplicates.",
             )
-            if not once and sys.stdin.isatty():
+            if serving:
                 screen.note("网关继续服务，Ctrl-C 结束。", "The gateway goes on serving; Ctrl-C ends it.")
                 wait()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -174,19 +176,33 @@ def reason(message: Message) -> str:
     return "\n".join(screen.said(issue.zh, issue.en) for issue in issues)
 
 
-def farewell(alliance: Alliance, calendar: Calendar) -> Sequence[tuple[str, str]]:
-    """The URLs, and what to try next: (zh, en) lines."""
+def farewell(alliance: Alliance, calendar: Calendar, serving: bool) -> Sequence[tuple[str, str]]:
+    """Where it is, and what to try next: (zh, en) lines, each command as it can be typed here.
+
+    serving  whether the gateway goes on, so that its URLs lead somewhere
+    """
     task = f"{alliance.fhir_url}/Task?code=plan-take-up&_include=Task:focus"
     data, month = alliance.settings.data_dir, calendar.month
     case = alliance.settings.mappings / "cda" / "cases" / "C0053.full.xml"
-    return [
+    gateway = shlex.quote(sys.argv[0])
+    urls = [
         (f"FHIR   {alliance.fhir_url}/metadata", f"FHIR   {alliance.fhir_url}/metadata"),
         (f"计划   {task}", f"plans  {task}"),
         (f"收件   POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · 文件夹 {alliance.folder}",
          f"inbox  POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · folder {alliance.folder}"),
-        (f"下一步，用您自己的文件（不写入数据库）：gateway convert 您的文件（例如 {case}）",
-         f"next, with a file of your own (nothing is written): gateway convert YOUR-FILE (for example {case})"),
+    ]  # fmt: skip
+    ended = [
+        (
+            "演示已结束；要打开网址，请去掉 --once（或 ONCE=1）再运行。",
+            "it has ended: run it without --once (or ONCE=1) to open its URLs.",
+        )
+    ]
+    return [
+        *(urls if serving else ended),
         (f"月报   {report_file(alliance, month)}", f"report {report_file(alliance, month)}"),
-        (f"演示的数据：GATEWAY_DATA_DIR={data} gateway ledger | outbox | report {month} --explain",
-         f"the demo's data: GATEWAY_DATA_DIR={data} gateway ledger | outbox | report {month} --explain"),
+        ("下一步，用您自己的文件（不写入数据库）：", "next, with a file of your own (nothing is written):"),
+        (f"  {gateway} convert {shlex.quote(str(case))}",) * 2,
+        ("看演示的数据：", "look at the demo's data:"),
+        *((f"  GATEWAY_DATA_DIR={shlex.quote(str(data))} {gateway} {command}",) * 2
+          for command in ("ledger", "outbox", f"report {month} --explain")),
     ]  # fmt: skip
