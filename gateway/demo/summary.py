@@ -191,14 +191,11 @@ def farewell(alliance: Alliance, calendar: Calendar, serving: bool) -> Sequence[
         (f"收件   POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · 文件夹 {alliance.folder}",
          f"inbox  POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · folder {alliance.folder}"),
     ]  # fmt: skip
-    ended = [
-        (
-            "演示已结束；要打开网址，请去掉 --once（或 ONCE=1）再运行。",
-            "it has ended: run it without --once (or ONCE=1) to open its URLs.",
-        )
-    ]
+    ended = ("演示已结束；要打开以上网址，请去掉 --once（或 ONCE=1）再运行。",
+             "it has ended: run it without --once (or ONCE=1) to open these URLs.")  # fmt: skip
     return [
-        *(urls if serving else ended),
+        *urls,
+        *([] if serving else [ended]),
         (f"月报   {report_file(alliance, month)}", f"report {report_file(alliance, month)}"),
         ("下一步，用您自己的文件（不写入数据库）：", "next, with a file of your own (nothing is written):"),
         (f"  {gateway} convert {shlex.quote(str(case))}",) * 2,
