@@ -32,7 +32,8 @@ def replay(
         done = again(gateway.store, MessageFilter(tuple(ids or ()), source, state, kind))
         if wait:
             gateway.drain()
-        after = gateway.store.messages(MessageFilter(tuple(message.id for message in done.attempts)))
+        made = tuple(message.id for message in done.attempts)
+        after = gateway.store.messages(MessageFilter(made)) if made else []  # a filter without ids means every message
     missing = sorted(set(ids or ()) - {m.origin for m in done.attempts} - {found for found, _ in done.passed_over})
     if json:
         screen.as_json(
@@ -43,10 +44,11 @@ def replay(
             }
         )
     else:
-        screen.table(
-            [("新消息号", "new id"), ("重放自", "replays"), ("类别", "kind"), ("状态", "state")],
-            [(str(m.id), str(m.origin), m.kind, m.state) for m in after],
-        )
+        if after:
+            screen.table(
+                [("新消息号", "new id"), ("重放自", "replays"), ("类别", "kind"), ("状态", "state")],
+                [(str(m.id), str(m.origin or "-"), m.kind or "?", m.state) for m in after],
+            )
         for found, why in done.passed_over:
             screen.note(f"{found} 未重放：处于 {why}", f"{found} was not replayed: it is {why}")
         for found in missing:

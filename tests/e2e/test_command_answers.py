@@ -1,0 +1,79 @@
+"""What the commands answer to a person who is wrong, early, or in a hurry."""
+
+from __future__ import annotations
+
+import json
+import socket
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.app import build
+from gateway.fhir.principal import GATEWAY
+from gateway.settings import Settings
+from gateway.store.contract import Job
+from tests.e2e.test_commands import ADMISSION, gateway
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, object]:
+    """Settings of a gateway with one message stored and one, of a kind without a table, in quarantine."""
+    opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
+    unknown = ADMISSION.read_bytes().replace(b"ADT^A01^ADT_A01|ADT_A01.admission", b"ADT^A60^ADT_A60|odd")
+    for body in (ADMISSION.read_bytes(), unknown):
+        assert opened.inbox.receive(body, "demo-his").accepted
+    opened.drain()
+    opened.close()
+    return {"data_dir": tmp_path / "data"}
+
+
+def test_replay_of_no_such_message_shows_no_message_at_all(data: dict[str, object]) -> None:
+    done = gateway("replay", 7, **data)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"there is no message 7" in done.stderr
+    done = gateway("replay", 7, "--json", **data)
+    assert json.loads(done.stdout) == {"attempts": [], "passed_over": [], "unknown": [7]}
+
+
+def test_quarantine_with_something_in_it_ends_with_1(data: dict[str, object], tmp_path: Path) -> None:
+    done = gateway("ledger", "--quarantine", **data)
+    assert (done.returncode, b"ADT^A60" in done.stdout) == (1, True)
+    build(Settings(data_dir=tmp_path / "empty"), workers=False).close()
+    assert gateway("ledger", "--quarantine", data_dir=tmp_path / "empty").returncode == 0
+
+
+def test_convert_prints_the_table_for_people_also_into_a_pipe(tmp_path: Path) -> None:
+    done = gateway("convert", ADMISSION, data_dir=tmp_path)
+    assert (done.returncode, b"written by" in done.stdout, b'{"bundle"' in done.stdout) == (0, True, False)
+
+
+# report
+
+
+def test_report_of_a_month_that_has_not_begun_is_refused(data: dict[str, object]) -> None:
+    ahead = date.today().replace(day=1) + timedelta(days=70)
+    done = gateway("report", f"{ahead:%Y-%m}", **data)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"has not begun" in done.stderr
+    assert f"{date.today():%Y}".encode() in done.stderr
+
+
+def test_report_says_what_it_read_and_that_a_running_month_is_preliminary(data: dict[str, object]) -> None:
+    done = gateway("report", f"{date.today():%Y-%m}", **data)
+    assert done.returncode == 0
+    assert b"is not over" in done.stderr
+    assert b"gateway.sqlite" in done.stderr.replace(b"\n", b"") or b".db" in done.stderr.replace(b"\n", b"")
+    past = date.today().replace(day=1) - timedelta(days=40)
+    assert b"is not over" not in gateway("report", f"{past:%Y-%m}", **data).stderr
+
+
+def test_report_explain_tells_the_groups_of_one_measure_apart(data: dict[str, object]) -> None:
+    past = date.today().replace(day=1) - timedelta(days=40)
+    done = gateway("report", f"{past:%Y-%m}", "--explain", "--json", **data)
+    groups = {(one["title"], one["display"]) for one in json.loads(done.stdout) if one["measure"] == "referrals-closed"}
+    assert groups == {("转诊结案率", "上转结案率"), ("转诊结案率", "下转结案率")}
+    shown = gateway("report", f"{past:%Y-%m}", "--explain", **data).stdout.decode()
+    assert "上转结案率" in shown
+    assert "下转结案率" in shown
