@@ -100,10 +100,12 @@ def _quarantine(store: Store, json: bool) -> None:
     else:
         screen.table(
             [("消息号", "id"), ("来源", "source"), ("类别", "kind"), ("原因", "reason")],
-            [(str(m.id), m.source, m.kind, _reason(m)) for m in found],
+            [(str(m.id), m.source, m.kind or "?", _reason(m)) for m in found],
         )
         if found:
             screen.note("改正后用 gateway replay 消息号 重放", "once mended: gateway replay ID")
+    if found:
+        raise typer.Exit(1)
 
 
 def _one(store: Store, message_id: int, json: bool) -> None:
@@ -126,7 +128,7 @@ def _one(store: Store, message_id: int, json: bool) -> None:
     screen.table(
         [("位置", "path"), ("值", "value"), ("去向", "state"), ("元素或理由", "element or reason")],
         [(e["path"], e["value"], e["state"], "; ".join(e.get("elements", e.get("reason", ())))) for e in entries],
-        title=(f"{message.source} {message.kind} {message.state}", f"{message.source} {message.kind} {message.state}"),
+        title=(title := f"{message.source} {message.kind or '?'} {message.state}", title),
     )
     screen.note(_reason(message), _reason(message))
 
