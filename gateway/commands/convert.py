@@ -98,7 +98,7 @@ def _deliver(result: Result, name: str, number: int, out: Path | None, json: boo
         stem = "stdin" if name == "-" else Path(name).stem
         target = out / (f"{stem}.{number}.json" if number else f"{stem}.json")
         target.write_bytes(document.write(result.as_json))
-    elif json or not sys.stdout.isatty():
+    elif json:
         sys.stdout.buffer.write(document.write(result.as_json) + b"\n")
     elif result.translation is not None:
         _show(label, result.translation)
