@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from gateway.measures.criteria import Period
 
 
 def report(
@@ -34,8 +37,11 @@ def report(
 
     chosen = settings()
     period = reports.month(month, chosen.zone)
+    _begun(period)
     measures = definition.load(chosen.mappings / "measures", chosen.base)
     store = open_store(chosen.database_url, restrict)
+    read_from = _named(chosen.database_url)
+    screen.note(f"数据来自 {read_from}", f"read from {read_from}")
     try:
         asker = Principal("report", chosen.organisation, "regulator", "PUBHLTH")
         search = everything(Door(store, zone=chosen.zone), asker)
@@ -59,14 +65,48 @@ def report(
         )
         return
     screen.table(
-        [("指标", "measure"), ("人群", "population"), ("计入", "counted"), ("未计入及原因", "left out, and why")],
+        [("指标", "measure"), ("分组", "group"), ("人群", "population"), ("计入", "counted"),
+         ("未计入及原因", "left out, and why")],
         [
             (
-                one.measure,
+                f"{one.title}\n{one.measure}",
+                f"{one.display}\n{one.group}",
                 one.population,
                 f"{len(one.counted)}: {', '.join(one.counted)}",
                 "\n".join(f"{name}: {screen.said(why.zh, why.en)}" for name, why in one.excluded.items()),
             )
             for one in found
         ],
-    )
+    )  # fmt: skip
+
+
+def _begun(period: Period) -> None:
+    """Say that a month still runs. Raises Invalid for one that has not begun: its zeros would look like a result."""
+    from datetime import datetime
+
+    from gateway import screen
+    from gateway.fhir.errors import Invalid
+
+    today = datetime.now(period.zone).date()
+    if today < period.first:
+        raise Invalid(
+            "value",
+            zh=f"{period.first:%Y-%m} 尚未开始；可报 {today:%Y-%m}（未结束，仅供预览）及以前各月。",
+            en=f"{period.first:%Y-%m} has not begun: report {today:%Y-%m} (not over, preliminary) or a month before it.",
+            at="month",
+        )
+    if today <= period.last:
+        screen.note(
+            f"{period.first:%Y-%m} 尚未结束，以下为预览，月末后请重新生成。",
+            f"{period.first:%Y-%m} is not over: this is preliminary; make the report again when the month has ended.",
+        )
+
+
+def _named(url: str) -> str:
+    """What a person calls a database: a file's path, or the URL without its password."""
+    from sqlalchemy import make_url
+
+    found = make_url(url)
+    if found.get_backend_name() == "sqlite":
+        return found.database or ":memory:"
+    return found.set(password=None).render_as_string()

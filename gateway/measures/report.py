@@ -34,6 +34,8 @@ class Explanation(NamedTuple):
     population: str
     counted: list[str]
     excluded: dict[str, Why]
+    title: str = ""  # the measure's
+    display: str = ""  # the group's
 
 
 def month(text: str, zone: str = "+08:00") -> Period:
@@ -100,7 +102,16 @@ def explain(measures: Sequence[Document], period: Period, search: Search) -> Ite
                 excluded = _near(population["criteria"], period, search)
                 excluded |= found.populations[name].excluded
                 left = {reference: why for reference, why in sorted(excluded.items()) if reference not in counted}
-                yield Explanation(str(measure["id"]), coded(group.get("code")), name, counted, left)
+                title = str(measure.get("title") or measure["id"])
+                yield Explanation(
+                    str(measure["id"]), coded(group.get("code")), name, counted, left, title, _shown(group.get("code"))
+                )
+
+
+def _shown(concept: Document | None) -> str:
+    """What a person reads of a code: its text, else its display, else the code itself."""
+    coding = next(iter((concept or {}).get("coding", ())), {})
+    return str((concept or {}).get("text") or coding.get("display") or coding.get("code") or "")
 
 
 def _near(criteria: Document, period: Period, search: Search) -> dict[str, Why]:
