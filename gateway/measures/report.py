@@ -110,7 +110,7 @@ def explain(measures: Sequence[Document], period: Period, search: Search) -> Ite
 
 def _shown(concept: Document | None) -> str:
     """What a person reads of a code: its text, else its display, else the code itself."""
-    coding = next(iter((concept or {}).get("coding", ())), {})
+    coding: Document = next(iter((concept or {}).get("coding", ())), {})
     return str((concept or {}).get("text") or coding.get("display") or coding.get("code") or "")
 
 
