@@ -26,7 +26,8 @@ def outbox(
     store = open_store(settings().database_url, restrict)
     try:
         done = again(store, resend) if resend else None
-        found = store.jobs(state=state, target=target)
+        shown = sorted({*(resend or ()), *(job.id for job in done.jobs)}) if done else ()
+        found = store.jobs(state=state, target=target, ids=shown)
     finally:
         store.close()
     rows = []
@@ -37,6 +38,8 @@ def outbox(
         screen.as_json(
             {
                 "resent": [job.id for job in done.jobs] if done else [],
+                "queued_for_now": list(done.hurried) if done else [],
+                "unknown": list(done.unknown) if done else [],
                 "passed_over": [{"id": job_id, "state": was} for job_id, was in done.passed_over] if done else [],
                 "jobs": [
                     {"id": j.id, "target": j.target, "event": j.event, "focus": j.focus, "state": j.state,
@@ -46,12 +49,17 @@ def outbox(
             }
         )  # fmt: skip
     else:
-        screen.table(
+        if rows or not done:
+            screen.table(
             [("编号", "id"), ("发给", "target"), ("事件", "event"), ("资源", "focus"), ("状态", "state"), ("次数", "tries"),
              ("原因", "reason")],
             [(str(j.id), j.target, j.event, j.focus, j.state, str(j.attempts), reason) for j, reason in rows],
         )  # fmt: skip
+        for job_id in done.hurried if done else ():
+            screen.note(f"{job_id} 改为立即发送：编号与内容不变", f"{job_id} is queued for now: same id, same bytes")
+        for job_id in done.unknown if done else ():
+            screen.note(f"没有发件 {job_id}", f"there is no job {job_id}")
         for job_id, was in done.passed_over if done else ():
             screen.note(f"{job_id} 未重发：处于 {was}", f"{job_id} was not sent again: it is {was}")
-    if any(job.state == "dead" for job, _ in rows):
+    if (done and done.unknown) or any(job.state == "dead" for job, _ in rows):
         raise typer.Exit(1)

@@ -129,6 +129,7 @@ class Sender:
             job,
             body=self.encode(job, read(version.content), target),
             due_at=_now() + int(self.limits.lease_s * 1_000_000),
+            reason=b"",  # a reason and a later due_at together mean that nobody is sending it
         )
         with self.store.transaction(GATEWAY) as within:
             within.settle_job(job)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,3 +76,36 @@ def test_report_explain_tells_the_groups_of_one_measure_apart(data: dict[str, ob
     shown = gateway("report", f"{past:%Y-%m}", "--explain", **data).stdout.decode()
     assert "上转结案率" in shown
     assert "下转结案率" in shown
+
+
+# outbox
+
+
+@pytest.fixture
+def jobs(data: dict[str, object]) -> dict[str, int]:
+    """Two promises of that gateway: one that is due, and one that failed and waits for an hour."""
+    opened = build(Settings(data_dir=Path(str(data["data_dir"]))), workers=False)
+    failed = b'[{"code":"transient","zh":"\xe6\x97\xa0\xe5\xba\x94\xe7\xad\x94","en":"silence","expression":[],"severity":"error"}]'
+    due = Job("send", "nobody", "Task.accepted", "Task/1", 1)
+    waiting = Job("send", "nobody", "Task.accepted", "Task/2", 1, due_at=2**52, reason=failed)
+    with opened.store.transaction(GATEWAY) as within:
+        within.add_jobs([due, waiting])
+    opened.close()
+    return {"due": due.id, "waiting": waiting.id}
+
+
+def test_resend_of_no_such_job_says_so_and_shows_no_other(data: dict[str, object], jobs: dict[str, int]) -> None:
+    done = gateway("outbox", "--resend", 7, **data)
+    assert (done.returncode, done.stdout, b"there is no job 7" in done.stderr) == (1, b"", True)
+    done = gateway("outbox", "--resend", 7, "--json", **data)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert (found["unknown"], found["jobs"]) == ([7], [])
+
+
+def test_resend_of_what_waits_makes_it_due_now(data: dict[str, object], jobs: dict[str, int]) -> None:
+    done = gateway("outbox", "--resend", jobs["waiting"], **data)
+    assert (done.returncode, b"queued for now" in done.stderr) == (0, True)
+    assert str(jobs["due"]).encode() not in done.stdout
+    again = gateway("outbox", "--resend", jobs["waiting"], "--json", **data)
+    found = json.loads(again.stdout)
+    assert (found["passed_over"], found["queued_for_now"]) == ([{"id": jobs["waiting"], "state": "queued"}], [])

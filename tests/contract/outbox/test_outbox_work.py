@@ -242,11 +242,47 @@ def test_what_died_of_silence_is_resent_under_the_id_that_the_partner_may_know(
     assert len({(control_id, data) for _, control_id, data in wire.sent}) == 1
 
 
+def test_what_waits_for_another_try_is_due_now_under_the_same_id_with_the_same_bytes(
+    sender: Sender, store: SqlStore, wire: Wire, promise: Callable[..., Job]
+) -> None:
+    promise()
+    answer, wire.answer = wire.answer, away
+    sender.step(next(iter(sender.targets)), "w")
+    waiting = the(store)
+    with store.transaction(GATEWAY) as within:
+        within.settle_job(replace(waiting, due_at=waiting.due_at + 3_600_000_000))
+    done = resend(store, [waiting.id])
+    now = the(store)
+    assert (done.hurried, done.jobs, done.passed_over) == ((waiting.id,), (), ())
+    assert (now.id, now.control_id, now.body) == (waiting.id, waiting.control_id, waiting.body)
+    assert now.due_at <= time.time_ns() // 1000 + 1_000_000
+    wire.answer = answer
+    drain_all(sender, store)
+    assert the(store).state == "acknowledged"
+
+
+def test_what_is_on_the_wire_for_the_first_time_is_not_hurried(
+    sender: Sender, store: SqlStore, wire: Wire, promise: Callable[..., Job]
+) -> None:
+    job, seen = promise(), []
+    answer = wire.answer
+
+    def meanwhile(control_id: str) -> Delivery:
+        seen.append(resend(store, [job.id]).passed_over)
+        return answer(control_id)
+
+    wire.answer = meanwhile
+    sender.drain()
+    assert seen == [((job.id, "queued"),)]
+    assert len(wire.sent) == 1
+
+
 def test_what_is_queued_or_superseded_is_not_resent(
     sender: Sender, store: SqlStore, promise: Callable[..., Job]
 ) -> None:
     queued = promise()
-    assert resend(store, [queued.id, 99]).passed_over == ((queued.id, "queued"),)
+    done = resend(store, [queued.id, 99])
+    assert (done.passed_over, done.unknown, done.hurried) == (((queued.id, "queued"),), (99,), ())
     sender.drain()
     assert len(resend(store, [queued.id]).jobs) == 1
     assert resend(store, [queued.id]).passed_over == ((queued.id, "superseded"),)
