@@ -72,7 +72,7 @@ class GatewayError(Exception):
         found = [issue for issue in issues if isinstance(issue, Issue)]
         codes = [issue for issue in issues if isinstance(issue, str)]
         if zh or en:
-            expression = (at,) if isinstance(at, str) else at
+            expression = ((at,) if at else ()) if isinstance(at, str) else at
             found.append(Issue(codes[0] if codes else self.default_code, zh, en, expression))
         self.issues: tuple[Issue, ...] = tuple(found)
         if status is not None:

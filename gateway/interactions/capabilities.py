@@ -59,7 +59,7 @@ def _resource(resource_type: str, update_as_create: bool) -> dict[str, Any]:
         "conditionalRead": "not-match",
         "conditionalUpdate": True,
         "conditionalDelete": "single",
-        "referencePolicy": ["literal", "enforced"],
+        "referencePolicy": ["literal"],  # not enforced: DELETE does not ask who refers to it
         "searchInclude": [f"{resource_type}:{code}" for code in _references(resource_type)],
         "searchRevInclude": _reverse().get(resource_type, []),
         "searchParam": [{"name": code, "type": kind} for code, kind in sorted(searchable(resource_type).items())],

@@ -195,6 +195,19 @@ def route(request: Request) -> Handler:
         routes = {"POST": _bundle}
     elif path == ("metadata",):
         routes = {"GET": _metadata}
+    elif any(part.startswith("$") for part in path):
+        operation = next(part for part in path if part.startswith("$"))
+        raise Unsupported(
+            zh=f"尚不支持操作 {operation[:64]}；可用的交互见 metadata。",
+            en=f"The operation {operation[:64]} is not there yet: see metadata for what there is.",
+            status=404,
+        )
+    elif path == ("_history",) or (len(path) == 2 and path[1] == "_history"):
+        raise Unsupported(
+            zh="尚不支持整个类型或系统的 _history；可读单个资源的：类型/id/_history。",
+            en="The _history of a type or of the system is not there yet: read that of one resource, Type/id/_history.",
+            status=404,
+        )
     elif path[0] not in elements.resource_types():
         raise Unsupported(
             zh="网址中没有 R4 资源类型；见 metadata。",
@@ -303,6 +316,8 @@ def _update(door: Door, request: Request) -> Reply:
 
 
 def _patch(door: Door, request: Request) -> Reply:
+    if request.content_type not in _PATCH_TYPES:
+        raise _media_type("application/merge-patch+json")
     part = _resource(request, _PATCH_TYPES)
     return _written(door, request, door.patch(*_target(request), part, request.principal, *_conditions(request)))
 

@@ -202,6 +202,8 @@ def test_a_bad_transaction_says_where(client: httpx2.Client) -> None:
         ("GET", "/Patient/a/b", 404),
         ("GET", "/Patient/a/_history/1/2", 404),
         ("GET", "/Patient/$everything", 404),
+        ("POST", "/$process-message", 404),
+        ("GET", "/Patient/_history", 404),
         ("GET", "/Patient/a_b", 404),
         ("GET", f"/Patient/{'x' * 65}", 404),
         ("GET", "", 405),
@@ -334,3 +336,22 @@ def test_the_capability_statement_is_a_valid_resource(client: httpx2.Client) -> 
     from gateway.fhir.check import check
 
     assert [issue for issue in check(document.read(client.get("/metadata").content)) if issue.severity == "error"] == []
+
+
+def test_what_is_not_there_yet_is_refused_by_its_name(client: httpx2.Client) -> None:
+    issue = refused(client.get("/Patient/$everything"), 404)
+    assert (issue["code"], "$everything" in issue["diagnostics"]) == ("not-supported", True)
+    assert "_history" in refused(client.get("/Patient/_history"), 404)["diagnostics"]
+
+
+def test_json_patch_is_told_which_patch_there_is(client: httpx2.Client) -> None:
+    answer = client.patch("/Patient/a", content=b"[]", headers={"content-type": "application/json-patch+json"})
+    assert "application/merge-patch+json" in refused(answer, 415)["diagnostics"]
+
+
+def test_a_refusal_without_a_place_names_none(client: httpx2.Client) -> None:
+    client.put("/Patient/p412", json={"resourceType": "Patient", "id": "p412"})
+    answer = client.put(
+        "/Patient/p412", json={"resourceType": "Patient", "id": "p412", "active": True}, headers={"if-match": 'W/"9"'}
+    )
+    assert "expression" not in refused(answer, 412)
