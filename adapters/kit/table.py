@@ -212,7 +212,9 @@ class _Reader:
             self._complain("conversion", f"没有名为 {conversion} 的转换", f"no conversion is named {conversion}")
         if cells["codes"] and not self.known_codes(cells["codes"]):
             self._complain(
-                "codes", f"mappings/codes 中没有 {cells['codes']}.json", f"no {cells['codes']}.json in mappings/codes"
+                "codes",
+                f"mappings/codes 和接入点的 codes/ 中都没有 {cells['codes']}.json",
+                f"{cells['codes']}.json is not in mappings/codes, nor in the site's codes/",
             )
         way = cells["way"] or "both"
         if way not in ("both", "in", "out"):
@@ -312,7 +314,9 @@ class _Reader:
         return tuple(steps)
 
     def _complain(self, column: str, zh: str, en: str) -> None:
-        place = f"{self.path.parent.name}/{self.path.name}"
+        # Relative to the mappings folder: hl7v2/PID[Patient].csv, or sites/<site>/hl7v2/PID[Patient].csv for an overlay.
+        parts = self.path.parts
+        place = "/".join(parts[-4:] if parts[-4:-3] == ("sites",) else parts[-2:])
         self.issues.append(
             Issue(
                 "invalid",

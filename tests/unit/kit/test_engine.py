@@ -309,10 +309,10 @@ def test_an_unknown_code_is_kept_and_told(tmp_path: Path) -> None:
         tmp_path,
         {
             "ADT_A01[Bundle]": "MSH,,,,,,transport\nPID,,Patient,PID[Patient],,,",
-            "PID[Patient]": "PID-16,,Patient.maritalStatus,,hl7-0002,,",
+            "PID[Patient]": "PID-3,,Patient.identifier[],identifier(patient),,,\nPID-16,,Patient.maritalStatus,,hl7-0002,,",
         },
     )
-    made = small.read("PID||||||||||||||||QQ")
+    made = small.read("PID|||P1|||||||||||||QQ")
     (found,) = resources(made, "Patient")
     assert found["maritalStatus"]["coding"][0]["code"] == "QQ"
     assert [(i.code, i.severity, i.expression) for i in made.issues] == [("code-invalid", "warning", ("PID-16",))]
