@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 
 from adapters.kit import sources
@@ -29,7 +30,8 @@ from gateway import seed
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
 from gateway.exchange import EPOCH, Exchange, instant
-from gateway.fhir.errors import Unavailable
+from gateway.fhir.errors import NotFound, Unavailable
+from gateway.fhir.outcome import of_error
 from gateway.fhir.principal import GATEWAY
 from gateway.identity.identify import identify
 from gateway.inbox import http as inbox_http
@@ -183,6 +185,7 @@ def application(gateway: Gateway, *, workers: bool = True, listeners: bool = Tru
     app = FastAPI(
         title="Alliance Gateway", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
     )
+    app.add_exception_handler(HTTPException, _no_such_route)
     app.add_route("/", lambda _request: RedirectResponse("/fhir/metadata"), methods=["GET"])
     app.add_route("/health", functools.partial(_health, gateway), methods=["GET"])
     app.router.routes.extend(inbox_http.routes(gateway.inbox))
@@ -331,6 +334,15 @@ def _folders(inbox: Inbox, exchange: Exchange, settings: Settings) -> tuple[Fold
             pattern = str(wanted.get("pattern", "*"))
             found.append(Folder(inbox, source.name, path, pattern=pattern, poll_s=settings.folder_poll_s))
     return tuple(found)
+
+
+def _no_such_route(request: Any, error: Any) -> JSONResponse:
+    """What is not here, or not by this method, told as everything else is."""
+    found = NotFound(
+        zh=f"此处没有 {request.method}；可用：GET /fhir/metadata、POST /inbox/来源名、GET /health",
+        en=f"no {request.method} here; there are GET /fhir/metadata, POST /inbox/SOURCE, GET /health",
+    )
+    return JSONResponse(of_error(found), error.status_code, media_type="application/fhir+json")
 
 
 def _health(gateway: Gateway, _request: Any) -> JSONResponse:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
+
+from gateway.fhir.errors import Unavailable
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,6 +31,19 @@ def building(build: Callable[[], Gateway]) -> Iterator[Gateway]:
         yield gateway
     finally:
         gateway.close()
+
+
+def free(host: str, port: int, setting: str) -> None:
+    """Make sure that a port can be listened on, before anything is promised. Raises Unavailable naming the setting."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError:
+        raise Unavailable(
+            zh=f"{host}:{port} 已被占用，不能监听；请停掉占用它的程序，或改 {setting}。",
+            en=f"{host}:{port} is taken and cannot be listened on: stop the program that holds it, or change {setting}.",
+            at=setting,
+        ) from None
 
 
 def serve(application: FastAPI, settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,3 +110,12 @@ def test_resend_of_what_waits_makes_it_due_now(data: dict[str, object], jobs: di
     again = gateway("outbox", "--resend", jobs["waiting"], "--json", **data)
     found = json.loads(again.stdout)
     assert (found["passed_over"], found["queued_for_now"]) == ([{"id": jobs["waiting"], "state": "queued"}], [])
+
+
+def test_serve_on_a_taken_port_names_the_setting_and_promises_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        done = gateway("serve", data_dir=tmp_path, port=port)
+    assert done.returncode == 2
+    assert b"GATEWAY_PORT" in done.stderr
+    assert b"/fhir" not in done.stderr
