@@ -63,9 +63,9 @@ class Assembly:
         for row in table.inbound:
             if row.origin.kind == "path":
                 for node in self.tree.select(row.origin.text, root):
-                    if self._holds(row.condition, node):
+                    if self.holds(row.condition, node):
                         self._message_row(row, node)
-            elif self._holds(row.condition, root):
+            elif self.holds(row.condition, root):
                 self._message_row(row, root)
 
     def instance(self, name: str, node_path: str = "") -> Instance:
@@ -98,7 +98,7 @@ class Assembly:
         node = nodes[-1]
         select = self.tree.select
         for row in table.inbound:
-            if row.condition is not None and not self._holds(row.condition, node):
+            if row.condition is not None and not self.holds(row.condition, node):
                 continue
             if row.origin.kind == "path":
                 found = select(row.origin.text, node)
@@ -143,7 +143,7 @@ class Assembly:
         for place in found:
             container = _reach(document, row.steps)
             if row.table:
-                value = self._nested(row, place, nodes or (node,), container, owner, element)
+                value = self.nested(row, place, nodes or (node,), container, owner, element)
             else:
                 value = self._leaf(row, origin, node, place, step, owner, element)
             if value is None:
@@ -161,7 +161,7 @@ class Assembly:
             if not row.each and not step.many:
                 break
 
-    def _nested(
+    def nested(
         self, row: Row, place: Node, nodes: tuple[Node, ...], container: Document, owner: Instance, element: str
     ) -> Any:
         table = self.tables.by_name[row.table]
@@ -274,7 +274,7 @@ class Assembly:
                 return {"reference": self.instances[(name, node.path)].full_url}
         return {"reference": self.instance(name).full_url}
 
-    def _holds(self, condition: Condition | None, node: Node) -> bool:
+    def holds(self, condition: Condition | None, node: Node) -> bool:
         if condition is None:
             return True
         found = self.tree.select(condition.path, node)

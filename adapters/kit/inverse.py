@@ -96,7 +96,7 @@ class Reversal:
                 self._row(row, self.tree.root, before, after)
             elif row.table:
                 places = self.tree.select(row.origin.text, self.tree.root)
-                holding = [node for node in places if self.before._holds(row.condition, node)]
+                holding = [node for node in places if self.before.holds(row.condition, node)]
                 once = (row.table, id(after))
                 if once in done and not holding:  # two rows for one table: the first that can be written serves
                     continue
@@ -229,7 +229,7 @@ class Reversal:
 
     def _applies(self, row: Row, node: Node) -> bool:
         """Whether a row may write here: "=" and "in" are made true by writing, every other condition must hold."""
-        return (row.condition is not None and row.condition.verb in ("=", "in")) or self.before._holds(
+        return (row.condition is not None and row.condition.verb in ("=", "in")) or self.before.holds(
             row.condition, node
         )
 
@@ -317,7 +317,7 @@ class Reversal:
         """What the engine makes of one place by this row alone."""
         container: Document = {}
         owner = self.before.instance("", place.path)
-        value = self.before._nested(row, place, (place,), container, owner, "")
+        value = self.before.nested(row, place, (place,), container, owner, "")
         owner.valued = False
         return bundle.renamed(value, self.before.renamed)
 
