@@ -26,10 +26,10 @@ from adapters.kit import sources
 from adapters.kit.contract import Adapter, Source
 from adapters.kit.organizations import MAP as ORGANIZATIONS
 from adapters.kit.translation import Translation
-from gateway import seed
+from gateway import events, seed
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
-from gateway.exchange import EPOCH, Exchange, instant
+from gateway.exchange import EPOCH, Exchange, find_adapters, instant
 from gateway.fhir.errors import NotFound, Unavailable
 from gateway.fhir.outcome import of_error
 from gateway.fhir.principal import GATEWAY
@@ -45,6 +45,7 @@ from gateway.inbox.work import Worker
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication, mount
+from gateway.operations import registry
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
 from gateway.outbox.routes import routes
@@ -100,6 +101,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     raises   Invalid for a wrong mapping row or source.toml, with every place; Unavailable when the database is away
     """
     exchange = exchange or open_exchange(settings)
+    exchange.check()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.database_url, restrict)
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
@@ -161,8 +163,10 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
 
 
 def open_exchange(settings: Settings) -> Exchange:
-    """Adapters, sources and tables, without a database."""
-    return Exchange(settings.mappings, sources.load(settings.mappings / "sites", settings.sites))
+    """Adapters, sources and tables, without a database. Raises Invalid for a wrong source.toml; tables are read later."""
+    adapters = find_adapters()
+    found = sources.load(settings.mappings / "sites", settings.sites, adapters, events.names())
+    return Exchange(settings.mappings, found, adapters)
 
 
 def doors(settings: Settings, exchange: Exchange) -> list[tuple[str, str, int]]:
@@ -189,7 +193,7 @@ def application(gateway: Gateway, *, workers: bool = True, listeners: bool = Tru
     app.add_route("/", lambda _request: RedirectResponse("/fhir/metadata"), methods=["GET"])
     app.add_route("/health", functools.partial(_health, gateway), methods=["GET"])
     app.router.routes.extend(inbox_http.routes(gateway.inbox))
-    mount(app, FhirApplication(gateway.door, public_url=gateway.door.base_url))
+    mount(app, FhirApplication(gateway.door, public_url=gateway.door.base_url, operations=registry.find()))
     return app
 
 

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 GATEWAY = (
     ("fhir",),
+    ("terminology",),
     ("search",),
     ("store",),
     ("access", "identity"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import elements
+import operations
 import r4_package
 import search_parameters
 
@@ -29,6 +30,7 @@ def generated(package: Path) -> dict[Path, str]:
     return {
         ROOT / "gateway/fhir/definitions/elements.json": lines(structures),
         ROOT / "gateway/fhir/definitions/codes.json": lines(codes),
+        ROOT / "gateway/operations/definitions/published.json": lines(operations.table(package)),
         ROOT / "gateway/search/definitions/parameters.json": lines(search_parameters.table(package)),
     }
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.fhir.elements import resource_types
 from gateway.interactions.change import Document
+from gateway.interactions.operation import Definition, Operations
 from gateway.search.extract import left_out
 from gateway.search.parameters import parameters
 
@@ -25,8 +27,9 @@ INTERACTIONS = (
 )
 
 
-def statement(door: Door) -> Document:
+def statement(door: Door, operations: Operations | None = None) -> Document:
     """The CapabilityStatement of this server as it is configured."""
+    performed = [found.definition for alike in (operations or {}).values() for found in alike]
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -40,11 +43,25 @@ def statement(door: Door) -> Document:
         "rest": [
             {
                 "mode": "server",
-                "resource": [_resource(name, door.limits.update_as_create) for name in sorted(resource_types())],
+                "resource": [
+                    _resource(name, door.limits.update_as_create) | _operations(performed, name)
+                    for name in sorted(resource_types())
+                ],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                **_operations([definition for definition in performed if "system" in definition.levels], ""),
             }
         ],
     }
+
+
+def _operations(definitions: Sequence[Definition], resource_type: str) -> Document:
+    """The operation element: of the system when resource_type is "", else of the type."""
+    found = [
+        {"name": definition.code, "definition": definition.url}
+        for definition in definitions
+        if not resource_type or ({resource_type, "Resource"} & set(definition.resource_types))
+    ]
+    return {"operation": found} if found else {}
 
 
 @functools.cache

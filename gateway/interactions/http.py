@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 import logging
 import re
 import traceback
@@ -29,10 +30,11 @@ from gateway.fhir import document, elements
 from gateway.fhir.errors import Busy, Fault, GatewayError, Malformed, NotFound, TooLarge, Unavailable, Unsupported, face
 from gateway.fhir.outcome import of_error, outcome
 from gateway.fhir.principal import Principal
-from gateway.interactions import capabilities, pages
+from gateway.interactions import capabilities, operation, pages
 from gateway.interactions.change import Answer, Document
 from gateway.interactions.door import Door
 from gateway.interactions.http_date import http_date
+from gateway.interactions.operation import Operation, Operations
 from gateway.store.contract import Version
 
 log = logging.getLogger(__name__)
@@ -97,6 +99,7 @@ class FhirApplication:
     principal_of  who asks, from the request's scope
     public_url    the base in links and Locations; empty: as the client named the host
     threads       that may wait for the database at one time
+    operations    that may be asked for, by code
     """
 
     def __init__(
@@ -105,8 +108,10 @@ class FhirApplication:
         principal_of: Callable[[Scope], Principal] = lambda scope: Principal("rest"),
         public_url: str = "",
         threads: int = 16,
+        operations: Operations | None = None,
     ) -> None:
         self.door = door
+        self._operations = operations or {}
         self._principal_of = principal_of
         self._public_url = public_url.rstrip("/")
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fhir")
@@ -132,7 +137,7 @@ class FhirApplication:
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
         request = self._read(scope)
-        handle = route(request)
+        handle = route(request, self._operations)
         if handle is _read:
             if self._reads_fast:
                 return _read(self.door, request)
@@ -184,7 +189,7 @@ def mount(app: Starlette, application: FhirApplication, prefix: str = "/fhir") -
 Handler = Callable[[Door, Request], Reply]
 
 
-def route(request: Request) -> Handler:
+def route(request: Request, operations: Operations) -> Handler:
     """The interaction that a request means.
 
     raises  NotFound, Unsupported (404, 405) with what there is instead
@@ -194,14 +199,9 @@ def route(request: Request) -> Handler:
     if not path:
         routes = {"POST": _bundle}
     elif path == ("metadata",):
-        routes = {"GET": _metadata}
-    elif any(part.startswith("$") for part in path):
-        operation = next(part for part in path if part.startswith("$"))
-        raise Unsupported(
-            zh=f"尚不支持操作 {operation[:64]}；可用的交互见 metadata。",
-            en=f"The operation {operation[:64]} is not there yet: see metadata for what there is.",
-            status=404,
-        )
+        routes = {"GET": functools.partial(_metadata, operations)}
+    elif path[-1].startswith("$"):
+        routes = _operation_routes(operations, path)
     elif path == ("_history",) or (len(path) == 2 and path[1] == "_history"):
         raise Unsupported(
             zh="尚不支持整个类型或系统的 _history；可读单个资源的：类型/id/_history。",
@@ -221,10 +221,7 @@ def route(request: Request) -> Handler:
     elif path[1].startswith(("_", "$")):
         raise _no_such_place()
     elif not _ID.fullmatch(path[1]):
-        raise NotFound(
-            zh="id 只能是 1 至 64 个字母、数字、“-”和“.”。",
-            en="An id is 1 to 64 letters, digits, hyphens and dots: correct it.",
-        )
+        raise _no_such_id()
     elif len(path) == 2:
         routes = {"GET": _read, "PUT": _update, "PATCH": _patch, "DELETE": _delete}
     elif path[2:] == ("_history",):
@@ -336,8 +333,27 @@ def _bundle(door: Door, request: Request) -> Reply:
     )
 
 
-def _metadata(door: Door, request: Request) -> Reply:
-    return Reply(200, _pretty(request, document.write(capabilities.statement(door))))
+def _operation_routes(operations: Operations, path: tuple[str, ...]) -> dict[str, Handler]:
+    *place, code = path
+    if len(place) > 2 or (place and place[0] not in elements.resource_types()):
+        raise _no_such_place()
+    if len(place) == 2 and not _ID.fullmatch(place[1]):
+        raise _no_such_id()
+    found = operation.find(operations, code[1:], *place, *[""] * (2 - len(place)))
+    perform = functools.partial(_operate, found)
+    return {"POST": perform} if found.definition.affects_state else {"GET": perform, "POST": perform}
+
+
+def _operate(found: Operation, door: Door, request: Request) -> Reply:
+    body = _resource(request, _JSON_TYPES) if request.method == "POST" and request.body else None
+    values, criteria = operation.read(found, request.pairs, body)
+    resource_type, id, *_ = *request.path[:-1], "", ""
+    answer = found.run(operation.Asked(door, request.principal, resource_type, id, values, criteria))
+    return Reply(200, _pretty(request, answer if isinstance(answer, bytes) else document.write(answer)))
+
+
+def _metadata(operations: Operations, door: Door, request: Request) -> Reply:
+    return Reply(200, _pretty(request, document.write(capabilities.statement(door, operations))))
 
 
 def _written(door: Door, request: Request, answer: Answer) -> Reply:
@@ -399,6 +415,13 @@ def _no_such_place() -> Unsupported:
         zh="没有这个网址；见 metadata 中列出的交互。",
         en="There is nothing at this URL: see metadata for what there is.",
         status=404,
+    )
+
+
+def _no_such_id() -> NotFound:
+    return NotFound(
+        zh="id 只能是 1 至 64 个字母、数字、“-”和“.”。",
+        en="An id is 1 to 64 letters, digits, hyphens and dots: correct it.",
     )
 
 
