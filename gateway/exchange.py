@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -18,6 +19,7 @@ import adapters
 from adapters.kit import convert, engine, inverse, table
 from adapters.kit.codes import Codes
 from adapters.kit.contract import Adapter, Source, Tree
+from adapters.kit.sources import complaint, nearest
 from adapters.kit.table import Tables
 from adapters.kit.translation import Document, Received, Translation
 from gateway.fhir.errors import GatewayError, Invalid, Issue, NotFound, Unsupported
@@ -35,24 +37,49 @@ def find_adapters() -> Mapping[str, Adapter]:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Exchange:
-    """Translation for every source of the alliance; tables are read and checked when it is made.
+    """Translation for every source of the alliance. Safe to share between threads.
+
+    Tables are read and checked when first asked for, so that a command pays for what it uses; what runs for long asks
+    check() at its start.
 
     mappings  the folder of tables, codes and sites
     sources   by name
-    raises    Invalid, with file, row and column of every wrong row
     """
 
     mappings: Path
     sources: Mapping[str, Source]
     adapters: Mapping[str, Adapter] = field(default_factory=find_adapters)
-    _tables: dict[tuple[str, str], tuple[Tables, Codes]] = field(default_factory=dict)
+    _read: dict[tuple[str, str], tuple[Tables, Codes]] = field(default_factory=dict, repr=False)
+    _reading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Read the tables of every source.
+
+        raises  Invalid, with file, row and column of every wrong row, and every kind of message that no table writes
+        """
+        issues: dict[Issue, None] = {}  # a wrong base row is met again under every site
         for source in self.sources.values():
-            if source.format:
-                self.tables(source)
+            if not source.format:
+                continue
+            try:
+                tables, _codes = self.tables(source)
+            except Invalid as error:
+                issues |= dict.fromkeys(error.issues)
+            else:
+                issues |= dict.fromkeys(_unwritable(source, tables))
+        if issues:
+            raise Invalid(*issues)
+
+    def reload(self) -> None:
+        """Take tables and codes as they are on the disk now, all of them or none; sources stay as they were at start.
+
+        raises  as check(): then the tables that were in force stay so
+        """
+        fresh = Exchange(self.mappings, self.sources, self.adapters)
+        fresh.check()
+        self._read = fresh._read  # one assignment: a translation sees the old tables or the new ones
 
     def source(self, name: str) -> Source:
         found = self.sources.get(name)
@@ -126,19 +153,25 @@ class Exchange:
     def tables(self, source: Source) -> tuple[Tables, Codes]:
         """The tables and code maps of one source: the format's, and its site's laid over them."""
         key = (source.format, source.tables)
-        if key not in self._tables:
-            sites = self.mappings / "sites"
-            site = sites / source.tables if source.tables else None
-            codes = Codes(([site / "codes"] if site else []) + [sites / "codes", self.mappings / "codes"])
-            folders = [self.mappings / source.format] + ([site / source.format] if site else [])
-            read = table.load(
-                tuple(folders),
-                convert.is_known,
-                lambda name: codes.named(name) is not None,
-                self.adapter(source).check_path,
-            )
-            self._tables[key] = (read, codes)
-        return self._tables[key]
+        read = self._read
+        if key not in read:
+            with self._reading:
+                if key not in read:
+                    read[key] = self._load(source)
+        return read[key]
+
+    def _load(self, source: Source) -> tuple[Tables, Codes]:
+        sites = self.mappings / "sites"
+        site = sites / source.tables if source.tables else None
+        codes = Codes(([site / "codes"] if site else []) + [sites / "codes", self.mappings / "codes"])
+        folders = [self.mappings / source.format] + ([site / source.format] if site else [])
+        read = table.load(
+            tuple(folders),
+            convert.is_known,
+            lambda name: codes.named(name) is not None,
+            self.adapter(source).check_path,
+        )
+        return read, codes
 
     def translate(self, body: bytes, source: Source, control_id: str = "", received_at: str = "") -> Translation:
         """One message to a transaction Bundle and a ledger.
@@ -185,6 +218,24 @@ class Exchange:
         tables, codes = self.tables(source)
         issues = inverse.to_tree(resources, tree, tables, codes, source, original)
         return adapter.encode(tree, source), issues
+
+
+def _unwritable(source: Source, tables: Tables) -> Iterator[Issue]:
+    """The kinds of [events] for which this source's tables cannot write a message."""
+    writable = {
+        table.name.removesuffix("[Bundle]") for table in tables.by_name.values() if table.is_message and table.outbound
+    }
+    for event, kind in source.events.items():
+        if kind.replace("^", "_") not in writable:
+            known = {name.replace("_", "^", 1) if "^" in kind else name for name in writable}
+            zh, en = nearest(kind, known)
+            place = f"mappings/{source.format}/{kind.replace('^', '_')}[Bundle].csv"
+            yield complaint(
+                source,
+                f"events.{event}",
+                f"没有能写出 {kind} 的映射表 {place}；{zh}",
+                f"no table {place} writes {kind}; {en}",
+            )
 
 
 EPOCH = "1970-01-01T00:00:00.000Z"

@@ -13,5 +13,6 @@ adapter = Adapter(
     new=new,
     check_path=compile_path,
     media_type="application/xml",
+    options=frozenset({"encoding"}),
     abilities=frozenset({"reads", "writes"}),
 )

@@ -47,5 +47,19 @@ adapter = Adapter(
     exchange=exchange,
     check_path=compiled,
     media_type="x-application/hl7-v2+er7",
+    options=frozenset(
+        {
+            "encoding",
+            "version",
+            "application",
+            "facility",
+            "our_application",
+            "our_facility",
+            "lane_types",
+            "acknowledgement",
+            "success",
+            "retry",
+        }
+    ),
     abilities=frozenset({"reads", "writes", "replies", "batches", "mllp"}),
 )

@@ -128,6 +128,7 @@ class Adapter:
     exchange   bytes, source → the bytes of its answer, over that wire; blocks its thread. Raises Unavailable
     check_path a table's source path; raises ValueError when the format cannot read it: tables are checked at start
     media_type of its messages and replies on HTTP
+    options    that its sources may set beside those of the kit; any other is refused at start
     abilities  what the code can at all: reads, writes, replies, batches, mllp; which kinds, the tables in mappings/ say
     """
 
@@ -146,4 +147,5 @@ class Adapter:
     exchange: Callable[[bytes, Source], bytes] | None = None
     check_path: Callable[[str], object] = lambda path: path
     media_type: str = "application/octet-stream"
+    options: frozenset[str] = frozenset()
     abilities: frozenset[str] = frozenset({"reads"})

@@ -6,6 +6,7 @@ names (䶮, 㛃), so it is what we decode with. The declaration itself is wrong 
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import NamedTuple
 
@@ -36,6 +37,11 @@ _CODECS = {
     "utf16le": "utf-16-le",
     "utf16be": "utf-16-be",
 }
+# HL7 table 0211 and its variants in the field, which Python's own names do not cover.
+_SPELLINGS = re.compile(
+    r"gb18030\d*|gb2312\d*|unicode(utf(8|16)|ucs2)?|ucs2|utf|iso10646\d?|(iso)?8859\d{1,2}|latin\d"
+    r"|isoir(6|58)|iso646|ansix341968|(ms|cp)?936|(cp)?950|cp932|euccn|ksx1001|sjis|ansi|windows1252"
+)
 _HAN = re.compile("[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 
 
@@ -50,6 +56,17 @@ class Decoded(NamedTuple):
 def codec_of(declared: str) -> str:
     """The codec to decode with for a declared name; "" when the name is unknown."""
     return _CODECS.get(re.sub(r"[^a-z0-9]", "", declared.lower()), "")
+
+
+def is_known(name: str) -> bool:
+    """Whether a source's setting names a character set, in Python's spelling or in a sender's ("GB 18030-2000")."""
+    if codec_of(name) or _SPELLINGS.fullmatch(re.sub(r"[^a-z0-9]", "", name.lower())):
+        return True
+    try:
+        "".encode(codecs.lookup(name).name)  # raises for what is no text encoding, such as base64
+        return True
+    except (LookupError, ValueError):  # ValueError: a zero byte in the name
+        return False
 
 
 def decode(data: bytes, declared: str = "") -> Decoded:

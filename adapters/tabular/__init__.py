@@ -14,5 +14,16 @@ adapter = Adapter(
     new=new,
     split=split,
     media_type="text/csv",
+    options=frozenset(
+        {
+            "encoding",
+            "kind",
+            "delimiter",
+            "header_row",
+            "required",
+            "lane",
+            "columns",
+        }
+    ),
     abilities=frozenset({"reads", "writes"}),
 )

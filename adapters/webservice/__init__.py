@@ -17,5 +17,16 @@ adapter = Adapter(
     refuse=refuse,
     understand=understand,
     media_type="text/xml",
+    options=frozenset(
+        {
+            "encoding",
+            "source_system",
+            "soap",
+            "success_codes",
+            "retry_codes",
+            "refuse_code",
+            "reply_echoes",
+        }
+    ),
     abilities=frozenset({"reads", "writes", "replies"}),
 )
