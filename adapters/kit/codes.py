@@ -50,6 +50,7 @@ class CodeMap:
     systems: dict[str, str]
     unmapped: Target | None = None
     provided: bool = False
+    file: str = ""
 
     def system_of(self, code: str) -> str:
         """The system a sender's code belongs to: its group's source. What no group lists is no code of a published system."""
@@ -79,6 +80,25 @@ class CodeMap:
         if self.provided and folded:
             return Target(self.target_system, folded, known=False)
         return self.unmapped
+
+    def advice(self, site: str) -> tuple[str, str]:
+        """What to do about a code that is not listed, zh and en: which row belongs in which file.
+
+        site  the source's folder below mappings/sites, whose own codes stand before everybody's; "" for none
+        """
+        own = f"mappings/sites/{site}/codes/{self.name}.json"
+        if not site or self.file == own:
+            zh, en = f"请在 {self.file}", f"in {self.file}"
+        else:
+            zh, en = (
+                f"请把 {self.file} 复制为 {own}（仅此接入点使用），在其",
+                f"copy {self.file} to {own} (for this site alone) and in it",
+            )
+        row = '{"code": "…", "target": [{"code": "…", "equivalence": "equivalent"}]}'
+        return (
+            f"{zh} 的 group.element 中加一行 {row}（先原码，后标准码），再运行 gateway replay 消息号",
+            f"{en} add to group.element a row {row} (their code, then the standard one), then run gateway replay ID",
+        )
 
     def invert(self, code: str, system: str = "") -> str | None:
         """The sender's code for a standard code; system "" where the element fixes it (a code element)."""
@@ -166,7 +186,17 @@ def load(path: Path) -> CodeMap:
         systems=systems,
         unmapped=Target(target_system, rest["code"], rest.get("display", ""), known=False) if fixed else None,
         provided=rest.get("mode") == "provided",
+        file=_shown(path),
     )
+
+
+def _shown(path: Path) -> str:
+    """Where a map stands, told from the folder of all mappings: mappings/[sites/[<site>/]]codes/<name>.json."""
+    above = path.parts[-4:-2]
+    inner = (
+        path.parts[-4:] if above[:1] == ("sites",) else path.parts[-3:] if above[1:] == ("sites",) else path.parts[-2:]
+    )
+    return "/".join(("mappings", *inner))
 
 
 _PUBLISHED = ("http://terminology.hl7.org/", "http://hl7.org/fhir/")

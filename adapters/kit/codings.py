@@ -27,10 +27,11 @@ def _translated(text: str, argument: str, context: Context) -> tuple[CodeMap | N
     table = _map(argument, context)
     target = table.translate(text) if table else None
     if table is not None and not table.lists(text) and not table.provided:
+        zh, en = table.advice(context.source.tables)
         context.report(
             "code-invalid",
-            f"代码不在对照表 {table.name} 中，原码已保留；请在该表中补一行",
-            f"The code is not in the map {table.name}; it was kept as sent; add a row to that map",
+            f"代码表 {table.name} 中没有此代码，原码已保留；{zh}",
+            f"this code is not in {table.name} and was kept as sent; {en}",
         )
     return table, target
 

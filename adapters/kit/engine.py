@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 from adapters.kit import bundle, convert, organizations
-from adapters.kit.codes import Codes
+from adapters.kit.codes import CodeMap, Codes
 from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context, Ignored
 from adapters.kit.ledger import Marks
@@ -241,12 +241,12 @@ class Assembly:
                 if target is not None and target.coding not in concept["coding"]:
                     concept["coding"].append(target.coding)
             if codings and not any(concept_map.lists(coding.get("code", "")) for coding in codings):
-                self._unknown(row, place)
+                self._unknown(concept_map, place)
             return concept
         code = value.get("code", "") if isinstance(value, dict) else value
         target = concept_map.translate(code)
         if not concept_map.lists(code):
-            self._unknown(row, place)
+            self._unknown(concept_map, place)
         own = {"system": concept_map.system_of(code), "code": code}
         kept = {"url": canonical.extension("source-code"), "valueCoding": own}
         if step.type == "Coding":
@@ -255,13 +255,14 @@ class Assembly:
             return target.code
         return {"_": {"extension": [kept]}, "value": target.code if target else None}
 
-    def _unknown(self, row: Row, place: Node | None) -> None:
+    def _unknown(self, concept_map: CodeMap, place: Node | None) -> None:
         if place is None:  # a literal of a table, checked by its case
             return
+        zh, en = concept_map.advice(self.source.tables)
         self.issues.add(
             "code-invalid",
-            f"代码表 {row.codes} 中没有此代码；原码已保留，请在 mappings/codes/{row.codes}.json 中补充后重放",
-            f"this code is not in {row.codes}; it was kept as sent: add it to mappings/codes/{row.codes}.json and replay",
+            f"代码表 {concept_map.name} 中没有此代码，原码已保留；{zh}",
+            f"this code is not in {concept_map.name} and was kept as sent; {en}",
             place.path,
             "warning",
         )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adapters.kit.codes import SHIPPED, CodeMap, Codes, load, overlay
+from adapters.kit.contract import Source
+from gateway.exchange import Exchange
 from gateway.fhir.canonical import BASE
+from gateway.fhir.errors import Issue
 
 # The codes of the R4 4.0.1 code systems that our maps point into, from the published package (CC0).
 R4 = json.loads((Path(__file__).parent / "r4-code-systems.json").read_text(encoding="utf-8"))
@@ -161,3 +167,38 @@ def test_a_file_that_is_no_map_is_refused_by_name(tmp_path: Path, text: str, com
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=f"wrong.json.*{complaint}"):
         load(path)
+
+
+def test_who_follows_the_advice_on_an_unknown_code_has_the_next_message_pass(tmp_path: Path) -> None:
+    """Copy the named file to the named place, add the row as shown: nothing is unknown any more, for this site alone."""
+    mappings = tmp_path / "mappings"
+    for part in ("hl7v2", "codes"):
+        shutil.copytree(SHIPPED.parent / part, mappings / part, ignore=shutil.ignore_patterns("cases"))
+    (mappings / "sites" / "north").mkdir(parents=True)
+    message = (SHIPPED.parent / "hl7v2" / "cases" / "ADT_A08.unknown-code.hl7").read_bytes()
+    north = Source(name="north-his", organisation="990100001", format="hl7v2", tables="north")
+
+    def unknown() -> list[Issue]:
+        found = Exchange(mappings, {}).translate(message, north).issues
+        return [issue for issue in found if issue.code == "code-invalid"]
+
+    (issue,) = unknown()
+    told = re.search(
+        r"copy mappings/(\S+) to mappings/(\S+) \(for this site alone\).*add to group\.element a row (\{.*\}\]\})",
+        issue.en,
+    )
+    assert told
+    assert told[2] in issue.zh
+    document = json.loads((mappings / told[1]).read_text("utf-8"))
+    row = json.loads(told[3])
+    row["code"] = message.split(b"PID|")[1].split(b"|")[7].decode()
+    row["target"][0]["code"] = "unknown"
+    document["group"][0]["element"].append(row)
+    own = mappings / told[2]
+    own.parent.mkdir()
+    own.write_text(json.dumps(document), "utf-8")
+    assert unknown() == []
+    own.write_text((mappings / told[1]).read_text("utf-8"), "utf-8")
+    (issue,) = unknown()
+    assert f"in mappings/{told[2]} add" in issue.en
+    assert Exchange(mappings, {}).translate(message, replace(north, tables="")).issues[0].en.count(told[1]) == 1
