@@ -5,13 +5,13 @@ Part of the composition: it finds the folders below adapters/, so that adding a 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from adapters.kit.translation import Document, Received, Translation
 from gateway.fhir.errors import GatewayError, Invalid, Issue, NotFound, Unsupported
 
 
-@cache
+@functools.cache
 def find_adapters() -> Mapping[str, Adapter]:
     """Every folder below adapters/ that exports an adapter, by name."""
     found = {}
@@ -168,7 +168,7 @@ class Exchange:
         read = table.load(
             tuple(folders),
             convert.is_known,
-            lambda name: codes.named(name) is not None,
+            functools.partial(_is_known, codes),
             self.adapter(source).check_path,
         )
         return read, codes
@@ -218,6 +218,15 @@ class Exchange:
         tables, codes = self.tables(source)
         issues = inverse.to_tree(resources, tree, tables, codes, source, original)
         return adapter.encode(tree, source), issues
+
+
+def _is_known(codes: Codes, name: str) -> bool:
+    try:
+        return codes.named(name) is not None
+    except ValueError as error:
+        raise Invalid(
+            zh=f"代码表不可用：{error}。", en=f"a code map cannot be used: {error}.", at=f"codes/{name}.json"
+        ) from error
 
 
 def _unwritable(source: Source, tables: Tables) -> Iterator[Issue]:

@@ -7,11 +7,13 @@ import os
 import socket
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from gateway import cli, doctor, settings
+from gateway import app, cli, doctor, settings
+from gateway.fhir.errors import Invalid
 from gateway.store.database import Database
 from gateway.store.migrations import upgrade
 
@@ -117,10 +119,56 @@ def test_a_wrong_row_is_named_with_file_row_and_column_once(ground: Path) -> Non
     assert "birthdate" in wrong[0].en
 
 
+def test_what_is_wrong_stands_under_one_heading_alone(ground: Path) -> None:
+    def failed() -> list[str]:
+        found = doctor.examine(settings.read())
+        return [check.en for check, finding in found if finding.state == "fail" and check.en != "disk"]
+
+    site = ground / "mappings" / "sites" / "one" / "source.toml"
+    right = site.read_text(encoding="utf-8")
+    site.write_text(right.replace("hl7v2", "edifact"), encoding="utf-8")
+    assert failed() == ["sites"]
+    site.write_text(right, encoding="utf-8")
+    for folder in (ground / "mappings" / "hl7v2", ground / "mappings" / "sites" / "one" / "hl7v2"):
+        folder.mkdir()
+        (folder / "PID[Patient].csv").write_text(
+            "source,condition,element,conversion,codes,way,note\nPID-7,,Patient.birthdate,,,,\n", encoding="utf-8"
+        )
+    assert failed() == ["mappings", "mappings"]  # one line a file
+
+
+@pytest.mark.parametrize("start", [app.build, lambda chosen: app.build(chosen, workers=False)])
+def test_what_runs_for_long_refuses_a_wrong_row_and_a_wrong_code_map(ground: Path, start: Any) -> None:
+    folder = ground / "mappings" / "hl7v2"
+    folder.mkdir()
+    table = folder / "PID[Patient].csv"
+    head = "source,condition,element,conversion,codes,way,note\n"
+    table.write_text(head + "PID-7,,Patient.birthdate,,,,\n", encoding="utf-8")
+    with pytest.raises(Invalid, match=r"hl7v2/PID\[Patient\].csv"):
+        start(settings.read())
+    table.write_text(head + "PID-8,,Patient.gender,code,sex,,\n", encoding="utf-8")
+    (ground / "mappings" / "codes").mkdir()
+    (ground / "mappings" / "codes" / "sex.json").write_text('{"resourceType":"Patient"}', encoding="utf-8")
+    with pytest.raises(Invalid, match=r"sex\.json"):
+        start(settings.read())
+
+
+def test_a_command_that_needs_no_tables_does_not_read_them(ground: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError("no table is needed to know where to listen")
+
+    monkeypatch.setattr("adapters.kit.table.load", never)
+    chosen = settings.read()
+    assert [place for place, _, _ in app.doors(chosen, app.open_exchange(chosen))] == [
+        "GATEWAY_PORT",
+        "sites/one/source.toml receive.mllp",
+    ]
+
+
 def test_a_site_of_an_unknown_format_is_named(ground: Path) -> None:
     site = ground / "mappings" / "sites" / "one" / "source.toml"
     site.write_text('name = "one"\norganisation = "99001"\nformat = "edifact"\n', encoding="utf-8")
-    assert any(it.state == "fail" and "edifact" in it.en for it in findings("mappings"))
+    assert any(it.state == "fail" and "edifact" in it.en for it in findings("sites"))
 
 
 def test_a_code_map_that_is_none_is_named(ground: Path) -> None:
