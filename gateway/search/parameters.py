@@ -11,6 +11,14 @@ import msgspec
 # Parameters that are answered from the index of another: phonetic finds what name finds, pinyin among it.
 ALIASES = {"phonetic": "name"}
 
+# Parameters of Observation that are, by their definition, what two others find together: they have no entries of their own.
+UNIONS = {
+    f"combo-{code}": (code, f"component-{code}")
+    for code in (
+        "code", "code-value-concept", "code-value-quantity", "data-absent-reason", "value-concept", "value-quantity",
+    )
+}  # fmt: skip
+
 
 class Parameter(NamedTuple):
     """One search parameter of one type.
@@ -38,6 +46,16 @@ def parameters(resource_type: str) -> dict[str, Parameter]:
 def parameter(resource_type: str, code: str) -> Parameter | None:
     """One parameter of a type, None when the type has none of this code."""
     return parameters(resource_type).get(code)
+
+
+def indexed_as(code: str) -> tuple[str, ...]:
+    """The parameters under which the entries of one stand: itself, or those that it is made of.
+
+    code  with its suffix where it has one (combo-code:text is code:text and component-code:text)
+    """
+    name, mark, suffix = code.partition(":")
+    found = UNIONS.get(name) or (ALIASES.get(name, name),)
+    return tuple(one + mark + suffix for one in found) if mark else found
 
 
 @functools.cache

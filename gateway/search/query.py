@@ -1,12 +1,22 @@
 """What is asked of a search, and what a resource answers with: the two values between text and SQL.
 
-Three comparisons carry all of FHIR search, so an index entry is one of three kinds:
+Three comparisons carry all of FHIR search, a fourth kind joins two of them, a fifth holds words:
 
     Exact   equal to: token (system, code), reference (type, id), uri ("", uri)
-    Range   overlaps: date (milliseconds since 1970 UTC), later number and quantity (value ± precision, unit)
+    Range   overlaps: date (milliseconds since 1970 UTC), number and quantity (the value itself, unit)
     Text    begins with, contains: string, folded (case, width, accents, blanks) beside the text as written
+    Pair    an equality and one of the three in one element: composite
+    Words   hold a row of words: _text, _content
 
-The three are Structs: a message makes a few hundred of them, each compared by its hash, at a third of a dataclass's cost.
+Beside its own entries a parameter may have entries under a name of its own; where each is asked for stands in decision 0008.
+
+    subject:identifier          Exact   the identifier of a Reference, or of the contained resource it points to
+    identifier:of-type          Exact   system = the type's system, code = "type code|value"
+    code:text                   Text    what a token is called: CodeableConcept.text, Coding.display, Identifier.type.text
+    value-quantity:canonical    Range   the value in the canonical unit of its dimension (units.py)
+    near:latitude, :longitude   Range   a Location's position
+
+They are Structs: a message makes a few hundred of them, each compared by its hash, at a third of a dataclass's cost.
 """
 
 from __future__ import annotations
@@ -19,7 +29,10 @@ from msgspec import Struct
 
 
 class Exact(Struct, frozen=True):
-    """One equality entry. reference: system is the target's type, code its id; token: system "" where there is none."""
+    """One equality entry. reference: system is the target's type, code its id; token: system "" where there is none.
+
+    An entry without a code says that the element is there and has none to compare: it is not :missing.
+    """
 
     parameter: str
     code: str
@@ -43,7 +56,28 @@ class Text(Struct, frozen=True):
     exact: str
 
 
-Entry = Exact | Range | Text
+class Pair(Struct, frozen=True):
+    """One composite entry: a token, and what stands beside it in the same element.
+
+    code, system  of the first component
+    second        of the others, its parameter "": Exact (token, reference), Range (quantity, date), Text (string); of two
+                  numbers (MolecularSequence) a Range whose low is the first number and whose high is the second
+    """
+
+    parameter: str
+    code: str
+    system: str
+    second: Exact | Range | Text
+
+
+class Words(Struct, frozen=True):
+    """The words of a resource for _text and _content, in the order in which they stand (words.py)."""
+
+    narrative: tuple[str, ...]
+    content: tuple[str, ...]
+
+
+Entry = Exact | Range | Text | Pair | Words
 Prefix = Literal["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"]
 
 

@@ -1,4 +1,4 @@
-"""Index entries as rows: three tables for three comparisons (decision 0003), each value in a form that both databases can hold."""
+"""Index entries as rows: a table for each comparison (decisions 0003, 0008), each value in a form that both databases can hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from gateway.search.query import Entry, Exact, Range
+from gateway.search.parameters import indexed_as
+from gateway.search.query import Entry, Exact, Pair, Range, Text, Words
 
 # What a b-tree of PostgreSQL takes is 2,704 bytes. Longer values are told apart by their hash; text is found by its beginning,
 # of which the extraction keeps no more either.
@@ -17,11 +18,13 @@ _NUMBERS: dict[tuple[str, str], int] = {}
 
 
 class Rows(NamedTuple):
-    """Rows of the three tables, in the order of their columns, each once."""
+    """Rows of the tables, in the order of their columns, each once; content: rid, words of the narrative, of the rest."""
 
     exact: list[tuple[Any, ...]]
     range: list[tuple[Any, ...]]
     text: list[tuple[Any, ...]]
+    pair: list[tuple[Any, ...]]
+    content: list[tuple[int, Sequence[str], Sequence[str]]]
 
 
 def rows_of(resources: Iterable[tuple[int, str, Sequence[Entry]]]) -> Rows:
@@ -29,16 +32,38 @@ def rows_of(resources: Iterable[tuple[int, str, Sequence[Entry]]]) -> Rows:
     exact: dict[tuple[Any, ...], None] = {}
     spans: dict[tuple[Any, ...], None] = {}
     texts: dict[tuple[Any, ...], None] = {}
+    pairs: dict[tuple[Any, ...], None] = {}
+    content: list[tuple[int, Sequence[str], Sequence[str]]] = []
     for rid, resource_type, entries in resources:
         for entry in entries:
-            number = parameter_number(resource_type, entry.parameter)
-            if isinstance(entry, Exact):
+            if type(entry) is Words:
+                content.append((rid, entry.narrative, entry.content))
+                continue
+            number = parameter_number(resource_type, entry.parameter)  # type: ignore[union-attr]
+            if type(entry) is Exact:
                 exact[number, key(entry.code), key(entry.system), rid] = None
-            elif isinstance(entry, Range):
+            elif type(entry) is Range:
                 spans[number, float(entry.low), float(entry.high), key(entry.unit), rid] = None
-            else:
+            elif type(entry) is Text:
                 texts[number, clean(entry.folded)[:TEXT_MAX], clean(entry.exact)[:TEXT_MAX], rid] = None
-    return Rows(list(exact), list(spans), list(texts))
+            elif type(entry) is Pair:
+                pairs[number, key(entry.code), key(entry.system), *_second(entry.second), rid] = None
+    return Rows(list(exact), list(spans), list(texts), list(pairs), content)
+
+
+def _second(entry: Exact | Range | Text) -> tuple[str, float, float, str]:
+    """value, low, high, qualifier of a composite's further components."""
+    if isinstance(entry, Exact):
+        return key(entry.code), 0.0, 0.0, key(entry.system)
+    if isinstance(entry, Range):
+        return "", float(entry.low), float(entry.high), key(entry.unit)
+    # Half of what a text alone may have: the b-tree holds the first component beside it.
+    return clean(entry.folded)[: TEXT_MAX // 2], 0.0, 0.0, clean(entry.exact)[: TEXT_MAX // 2]
+
+
+def parameter_numbers(resource_type: str, parameter: str) -> tuple[int, ...]:
+    """The numbers under which a parameter's entries stand: one, or for a union (combo-code) those of its parts."""
+    return tuple(parameter_number(resource_type, one) for one in indexed_as(parameter))
 
 
 def parameter_number(resource_type: str, parameter: str) -> int:

@@ -1,7 +1,8 @@
 """The tables, as the code sees them; what the database has is what migrations/ made of it (a test compares the two).
 
     resource ─ version            one row a resource, one row a version, versions never changed
-       └─ index_exact, index_range, index_text     three comparisons carry all of search (decision 0003)
+       └─ index_exact, index_range, index_text     three comparisons carry all of search (decision 0003),
+          index_pair, index_content                two of them in one element, and words (decision 0008; full_text.py)
     receipt ─ message             one receipt a message, so that the conservation law is a check and not a tautology
     job                           a promise written with the version that causes it
 
@@ -77,6 +78,29 @@ index_text = Table(
     Column("rid", BigInteger, nullable=False),
     Index("index_text_folded", "parameter", "folded", "rid"),
     Index("index_text_rid", "rid", "parameter"),
+)
+
+index_pair = Table(
+    "index_pair",
+    metadata,
+    Column("parameter", Integer, nullable=False),
+    Column("code", Bytewise, nullable=False),
+    Column("system", Bytewise, nullable=False),
+    Column("value", Bytewise, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("qualifier", Bytewise, nullable=False),
+    Column("rid", BigInteger, nullable=False),
+    Index("index_pair_value", "parameter", "code", "value", "low", "high", "rid"),
+    Index("index_pair_rid", "rid", "parameter"),
+)
+
+# How far something has come, by its name: which extraction the entries are of, where a reindex stands.
+progress = Table(
+    "progress",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )
 
 receipt = Table(

@@ -7,18 +7,18 @@ costs more than the database does (decision 0002).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, func, select
 
 from gateway.fhir.errors import Conflict
 from gateway.search.query import Entry
+from gateway.store import index_write
 from gateway.store.contract import Version, Write
 from gateway.store.index_rows import rows_of
 from gateway.store.row_id import next_ids
-from gateway.store.schema import index_exact, index_range, index_text, resource, version
-from gateway.store.statement import postgres, run
+from gateway.store.schema import resource, version
+from gateway.store.statement import run
 
 READ = (
     "SELECT v.version, v.updated_at, v.method, v.content FROM resource r "
@@ -33,10 +33,6 @@ _CURRENT = (
     "LEFT JOIN version v ON v.rid = r.rid AND v.version = r.version WHERE {} ORDER BY r.type, r.id"
 )
 _MOVE = "UPDATE resource SET version = ?, updated_at = ?, deleted = ? WHERE rid = ?"
-_INDEXES = (index_exact, index_range, index_text)
-
-_ARRAYS = {"parameter": "int", "rid": "bigint", "low": "float8", "high": "float8"}  # the rest of an index is text
-_COPY_FROM_ROWS = 100
 _BATCH = 400
 
 
@@ -124,60 +120,15 @@ def write(connection: Connection, writes: Sequence[Write], located: dict[tuple[s
         # Of several writes of one resource in one transaction the last one is what is searched.
         entries[rid] = (rid, after.resource_type, () if after.deleted else one.entries)
         located[reference] = Located(rid, after)
-    statements: list[tuple[str, list[tuple[Any, ...]]]] = []
-    if moved:
-        statements.append((_MOVE, moved))
-        old = sorted({row[-1] for row in moved})
-        statements += [(f"DELETE FROM {table.name} WHERE rid = ?", [(rid,) for rid in old]) for table in _INDEXES]
     rows = rows_of(entries.values())
-    tables = [(resource, new), (version, appended), *zip(_INDEXES, rows, strict=True)]
-    if connection.dialect.name == "postgresql":
-        _send_postgres(connection, statements, tables)
-    else:
-        raw: Any = connection.connection.driver_connection
-        for statement, values in [*statements, *((_insert(table), values) for table, values in tables)]:
-            if values:
-                raw.executemany(statement, values)
-
-
-def _send_postgres(
-    connection: Connection,
-    statements: list[tuple[str, list[tuple[Any, ...]]]],
-    tables: list[tuple[Table, list[tuple[Any, ...]]]],
-) -> None:
-    """All of it on one way there and back (pipeline); many rows of one table by COPY, at twice the rate of INSERT."""
-    raw: Any = connection.connection.driver_connection
-    small = [(table, rows) for table, rows in tables if 0 < len(rows) < _COPY_FROM_ROWS]
-    with raw.pipeline(), raw.cursor() as cursor:
-        for statement, values in [
-            *statements,
-            *((_insert(table), rows) for table, rows in small if table not in _INDEXES),
-        ]:
-            for row in values:
-                cursor.execute(postgres(statement), row)
-        for table, rows in small:
-            if table in _INDEXES:
-                cursor.execute(_insert_columns(table), [list(column) for column in zip(*rows, strict=True)])
-    for table, rows in tables:
-        if len(rows) >= _COPY_FROM_ROWS:
-            names = ", ".join(f'"{column.name}"' for column in table.c)
-            with raw.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
-                for row in rows:
-                    copy.write_row(row)
-
-
-@cache
-def _insert(table: Table) -> str:
-    names = ", ".join(f'"{column.name}"' for column in table.c)
-    return f'INSERT INTO "{table.name}" ({names}) VALUES ({_marks(len(table.c))})'
-
-
-@cache
-def _insert_columns(table: Table) -> str:
-    """Many small rows as one array a column, which is one statement for them all."""
-    arrays = ", ".join(f"%s::{_ARRAYS.get(column.name, 'text')}[]" for column in table.c)
-    names = ", ".join(f'"{column.name}"' for column in table.c)
-    return f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays})'
+    old = sorted({row[-1] for row in moved})
+    with index_write.sending(connection) as send:
+        if moved:
+            send.each(_MOVE, moved)
+            send.forget(old)
+        send.rows(resource, new)
+        send.rows(version, appended)
+        send.entries(rows)
 
 
 def history(connection: Connection, resource_type: str, id: str, count: int, before: int) -> tuple[list[Version], int]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gateway.store.database import Database
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 def upgrade(database: Database) -> None:

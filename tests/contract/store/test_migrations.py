@@ -17,7 +17,11 @@ from gateway.store.sql import SqlStore, open_store
 def test_migrated_tables_are_those_of_the_schema(store: SqlStore, database_url: str) -> None:
     database = Database(database_url)
     with database.reading() as connection:
-        difference = compare_metadata(MigrationContext.configure(connection), metadata)
+        # The index of words is of each database's own kind, which SQLAlchemy has no words for (full_text.py).
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, _kind, _parents: not str(name).startswith("index_content")}
+        )
+        difference = compare_metadata(context, metadata)
     database.close()
     assert difference == []
 

@@ -1,0 +1,94 @@
+"""Words of a text for _text and _content: pairs of neighbouring han characters, and whole words of other scripts.
+
+Han text has no blanks between its words, so each pair of neighbours is a word, and the last character of a run one more:
+高血压 is 高血, 血压, 压. What is searched for is then a row of such words without a gap, and finds exactly the texts in
+which the characters stand beside each other, whatever the words of the language are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.search.fold import HAN, fold
+
+TEXT_LIMIT = (
+    16_000  # characters of the narrative, and of the rest, that are kept: PostgreSQL counts 16,383 words of one text
+)
+
+_run = re.compile(rf"(?P<han>[{HAN}]+)|(?P<other>[^\W_{HAN}]+)").finditer
+_tag = re.compile(r"<[^<>]*>")
+_entity = re.compile(r"&#?\w+;")
+
+# Values that no reader reads: addresses, ids and instants of the document, encoded data; the narrative has a place of its own.
+_MACHINE = frozenset(
+    "resourceType id div system url uri reference fullUrl versionId lastUpdated profile source data hash contentType".split()
+)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in its order."""
+    found = []
+    for match in _run(fold(text)):
+        run = match[0]
+        if match.lastgroup == "han":
+            found += [run[place : place + 2] for place in range(len(run))]
+        else:
+            found.append(run)
+    return found
+
+
+def phrases(text: str) -> list[tuple[str, ...]]:
+    """What is searched for: a phrase for each part between blanks, each the words that must follow one another.
+
+    A last word of one han character stands for every word that begins with it.
+    """
+    found = []
+    for part in text.split():
+        told = words(part)
+        if len(told) > 1 and len(told[-1]) == 1 and len(told[-2]) == 2 and told[-2][1] == told[-1]:
+            told.pop()  # the run may go on in the text
+        if told:
+            found.append(tuple(told))
+    return found
+
+
+def is_beginning(word: str) -> bool:
+    """Whether a last word stands for what begins with it."""
+    return len(word) == 1 and re.match(f"[{HAN}]", word) is not None
+
+
+def narrative(document: dict[str, Any]) -> list[str]:
+    """The words that _text finds: those of the narrative."""
+    div = (document.get("text") or {}).get("div", "")
+    return words(_entity.sub(" ", _tag.sub(" ", div))[:TEXT_LIMIT]) if div else []
+
+
+def content(document: dict[str, Any]) -> list[str]:
+    """The words that _content finds beside those of the narrative: every text a reader would read, what is contained as well."""
+    parts: list[str] = []
+    left = TEXT_LIMIT
+    for text in _texts(document):
+        parts.append(text[:left])
+        left -= len(text) + 1
+        if left <= 0:
+            break
+    return words("\n".join(parts))
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if type(node) is dict:
+        for key, value in node.items():
+            if key in _MACHINE:
+                continue
+            if type(value) is str:
+                yield value
+            elif type(value) in (dict, list):
+                yield from _texts(value)
+    elif type(node) is list:
+        for value in node:
+            if type(value) is str:
+                yield value
+            else:
+                yield from _texts(value)
