@@ -10,7 +10,7 @@ BIN := .venv/bin
 ONCE ?=
 ARGS ?=
 
-.PHONY: help setup demo serve test test-long lint types bench readme lock clean
+.PHONY: help setup demo serve test test-long lint types conformance bench readme lock clean
 
 help: ## 列出命令 · list these commands
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -36,6 +36,9 @@ lint: setup ## 代码检查 · lint and format check
 
 types: setup ## 类型检查 · type check
 	$(BIN)/mypy
+
+conformance: setup ## 由他人所写的客户端与工具评判，输出矩阵 · judged by clients and tools that others wrote
+	@sh scripts/conformance $(ARGS)
 
 bench: setup ## 测量，输出比率 · measure, prints ratios
 	@for file in tests/bench/[a-z]*.py; do \
