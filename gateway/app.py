@@ -122,6 +122,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             count_max=settings.search_count_limit,
             update_as_create=settings.update_as_create,
             referential_integrity=settings.strict_references,
+            deletion_integrity=settings.strict_deletes,
             body_bytes=settings.resource_size_limit_bytes,
         ),
     )

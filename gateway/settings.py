@@ -159,6 +159,9 @@ class Settings(BaseSettings):
     strict_references: bool = Field(
         default=True, title="拒绝指向不存在资源的引用", description="refuse references to resources that do not exist"
     )
+    strict_deletes: bool = Field(
+        default=True, title="拒绝删除仍被引用的资源", description="refuse to delete resources that others refer to"
+    )
     update_as_create: bool = Field(
         default=True, title="允许用 PUT 按客户端给的 id 新建", description="allow PUT to create with the client's id"
     )

@@ -26,9 +26,17 @@ INTERACTIONS = (
     "search-type",
 )
 
+_INTEGRITY = (
+    "引用：写入时，相对引用 (Type/id) 所指必须存在；仍能按引用参数检索到引用者的资源不能删除。其他服务器上的绝对引用、"
+    "逻辑引用 (identifier) 和 canonical 不检查。References: a relative reference (Type/id) must resolve when it is written, "
+    "and what a search by a reference parameter shows to be referred to cannot be deleted. Absolute references to other "
+    "servers, logical ones (identifier) and canonicals are not checked."
+)
+
 
 def statement(door: Door, operations: Operations | None = None) -> Document:
     """The CapabilityStatement of this server as it is configured."""
+    enforced = door.limits.referential_integrity and door.limits.deletion_integrity
     performed = [found.definition for alike in (operations or {}).values() for found in alike]
     return {
         "resourceType": "CapabilityStatement",
@@ -43,8 +51,9 @@ def statement(door: Door, operations: Operations | None = None) -> Document:
         "rest": [
             {
                 "mode": "server",
+                **({"documentation": _INTEGRITY} if enforced else {}),
                 "resource": [
-                    _resource(name, door.limits.update_as_create) | _operations(performed, name)
+                    _resource(name, door.limits.update_as_create, enforced) | _operations(performed, name)
                     for name in sorted(resource_types())
                 ],
                 "interaction": [{"code": "transaction"}, {"code": "batch"}],
@@ -65,7 +74,7 @@ def _operations(definitions: Sequence[Definition], resource_type: str) -> Docume
 
 
 @functools.cache
-def _resource(resource_type: str, update_as_create: bool) -> dict[str, Any]:
+def _resource(resource_type: str, update_as_create: bool, enforced: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "type": resource_type,
         "interaction": [{"code": code} for code in INTERACTIONS],
@@ -76,7 +85,7 @@ def _resource(resource_type: str, update_as_create: bool) -> dict[str, Any]:
         "conditionalRead": "not-match",
         "conditionalUpdate": True,
         "conditionalDelete": "single",
-        "referencePolicy": ["literal"],  # not enforced: DELETE does not ask who refers to it
+        "referencePolicy": ["literal", "enforced"] if enforced else ["literal"],
         "searchInclude": [f"{resource_type}:{code}" for code in _references(resource_type)],
         "searchRevInclude": _reverse().get(resource_type, []),
         "searchParam": [{"name": code, "type": kind} for code, kind in sorted(searchable(resource_type).items())],

@@ -58,6 +58,7 @@ class Limits:
     rounds                  of consequences of consequences
     update_as_create        whether PUT Type/id may create
     referential_integrity   whether references to what is not there are refused
+    deletion_integrity      whether it is refused to delete what others refer to
     """
 
     entries: int = 5000
@@ -67,6 +68,7 @@ class Limits:
     rounds: int = 10
     update_as_create: bool = True
     referential_integrity: bool = True
+    deletion_integrity: bool = True
     body_bytes: int = 16 * 1024 * 1024
 
 

@@ -18,6 +18,7 @@ from gateway.interactions.change import Answer, Change, Document, Entry
 from gateway.interactions.document import copied, instant, same_content, stamped
 from gateway.interactions.entries import read_entries, whole
 from gateway.interactions.merge_patch import merged
+from gateway.interactions.referrers import refuse_referred
 from gateway.interactions.resolve import Target, names_to_lock, refuse_dangling, rewrite_references, targets
 from gateway.search.extract import extract
 from gateway.store.contract import Transaction, Version, Write
@@ -83,8 +84,12 @@ def _round(door: Door, entries: Sequence[Entry], within: Transaction) -> tuple[l
             for rule in door.rules:
                 rule(change, within)
     effective = [change for change in changes if change is not None and not _is_nothing(change)]
+    going = {(change.resource_type, change.id) for change in effective if change.after is None}
+    staying = {(change.resource_type, change.id) for change in effective if change.after is not None}
     if door.limits.referential_integrity:
-        _refuse_dangling(entries, changes, effective, within)
+        _refuse_dangling(entries, changes, effective, (staying, going), within)
+    if going and door.limits.deletion_integrity:
+        refuse_referred(going, staying, within)
     writes = _versions(door, effective, current, within)
     within.write(writes)
     written = {(one.version.resource_type, one.version.id): one.version for one in writes}
@@ -141,17 +146,19 @@ def _is_nothing(change: Change) -> bool:
 
 
 def _refuse_dangling(
-    entries: Sequence[Entry], changes: Sequence[Change | None], effective: Sequence[Change], within: Transaction
+    entries: Sequence[Entry],
+    changes: Sequence[Change | None],
+    effective: Sequence[Change],
+    moved: tuple[set[tuple[str, str]], set[tuple[str, str]]],
+    within: Transaction,
 ) -> None:
-    going = {(change.resource_type, change.id) for change in effective if change.after is None}
     changed = {id(change) for change in effective}
-    staying = {(change.resource_type, change.id) for change in effective if change.after is not None}
     documents = [
         (entry.place, change.after)
         for entry, change in zip(entries, changes, strict=True)
         if change is not None and change.after is not None and id(change) in changed
     ]
-    refuse_dangling(documents, staying, going, within)
+    refuse_dangling(documents, *moved, within)
 
 
 def _versions(

@@ -173,6 +173,15 @@ class Transaction(Protocol):
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of the (type, id) pairs that are there and not deleted; nothing is locked."""
 
+    def referrers(
+        self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
+        """(type, id) of what refers to a resource and is not deleted, itself aside, at most limit of them.
+
+        parameters  (type, code) of the search parameters under which to look
+        returns     also what the principal may not see: search before naming it to anybody
+        """
+
     def identified(self, identifiers: Iterable[Identifier]) -> dict[Identifier, list[str]]:
         """Ids of what bears each identifier now and may be seen, oldest first; each identifier asked for is a key.
 

@@ -14,6 +14,7 @@ from gateway.store.contract import Balance, Identifier, Job, Message, MessageFil
 from gateway.store.database import Database
 from gateway.store.identified import identified
 from gateway.store.locking import lock
+from gateway.store.referring import referring
 from gateway.store.row_id import now_us
 
 Restriction = Callable[[str, Principal], Sequence[Clause]]
@@ -64,6 +65,11 @@ class SqlTransaction:
 
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         return versions.existing(self._connection, references)
+
+    def referrers(
+        self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int
+    ) -> list[tuple[str, str]]:
+        return referring(self._connection, resource_type, id, parameters, limit)
 
     def identified(self, identifiers: Iterable[Identifier]) -> dict[Identifier, list[str]]:
         wanted = list(identifiers)

@@ -1,0 +1,68 @@
+"""Who refers to what is to be deleted: a deletion that would leave references behind is refused. FHIR R4 http.html#delete.
+
+Promise   what a search finds by any reference parameter does not lose its target: a deletion asks the index, in its own
+          transaction, and so costs nothing where nothing is deleted
+Bounds    references that no search parameter covers (in extensions, for one) are not seen; on PostgreSQL, neither is one
+          that another transaction writes at the very same moment: to exclude it, every write would have to lock what it
+          refers to, and messages about one patient would wait for each other
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+
+from gateway.fhir.elements import resource_types
+from gateway.fhir.errors import Conflict, Issue
+from gateway.search.parameters import parameters
+from gateway.search.query import Clause, Query, Value
+from gateway.store.contract import Transaction
+
+Named = tuple[str, str]
+_SHOWN = 5
+
+
+def refuse_referred(going: Collection[Named], staying: Collection[Named], within: Transaction) -> None:
+    """Refuse to delete what others refer to, unless they go too or are changed in the same round.
+
+    going    (type, id) of what is deleted
+    staying  of what is written: its new documents are judged for themselves, they may not refer to what goes
+    raises   Conflict with an issue for each, naming the first few that refer to it
+    """
+    aside = {*going, *staying}
+    issues = []
+    for kind, id in sorted(going):
+        found = within.referrers(kind, id, parameters_for(kind), len(aside) + _SHOWN + 1)
+        held = [one for one in found if one not in aside]
+        if held:
+            names = [f"{one}/{its}" if _is_seen(one, its, within) else one for one, its in held[:_SHOWN]]
+            issues.append(_issue(f"{kind}/{id}", names, len(held) > _SHOWN))
+    if issues:
+        raise Conflict(*issues)
+
+
+@functools.cache
+def parameters_for(target: str) -> tuple[tuple[str, str], ...]:
+    """(type, code) of every reference parameter that may find a reference to this type."""
+    return tuple(
+        (kind, code)
+        for kind in sorted(resource_types())
+        for code, parameter in sorted(parameters(kind).items())
+        if parameter.kind == "reference" and (not parameter.targets or target in parameter.targets)
+    )
+
+
+def _is_seen(resource_type: str, id: str, within: Transaction) -> bool:
+    """Whether the principal may know of it: a referrer that it may not see is told as its type alone."""
+    return bool(within.search(Query(resource_type, (Clause("_id", "token", (Value(id, code=id),)),), count=1)).matches)
+
+
+def _issue(deleted: str, names: list[str], more: bool) -> Issue:
+    zh, en = ("等", " and others") if more else ("", "")
+    return Issue(
+        "conflict",
+        f"不能删除 {deleted}：{'、'.join(names)}{zh} 引用它。请先删除它们或改正其引用，或放进同一个 transaction Bundle 一起提交。",
+        f"{deleted} cannot be deleted: {', '.join(names)}{en} refer to it. Delete them or correct their references first, "
+        "or send all of it in one transaction Bundle.",
+        (deleted.partition("/")[0],),
+    )

@@ -1,0 +1,162 @@
+"""A deletion does not leave references behind, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from gateway.fhir.errors import Conflict, Gone, Invalid, face
+from gateway.fhir.principal import GATEWAY, Principal
+from gateway.interactions.capabilities import statement
+from gateway.interactions.door import Door, Limits
+from gateway.search.query import Clause, Value
+from gateway.store.sql import SqlStore
+from tests.contract.interactions.test_transaction import bundle, encounter, entry, patient, statuses
+
+Document = dict[str, Any]
+
+
+def made(door: Door, resource: Document) -> str:
+    answer = door.create(resource, GATEWAY)
+    assert answer.version is not None
+    return f"{answer.version.resource_type}/{answer.version.id}"
+
+
+def delete(door: Door, reference: str) -> int:
+    return door.delete(*reference.split("/"), GATEWAY).status
+
+
+def test_what_others_refer_to_is_not_deleted_and_they_are_named(door: Door) -> None:
+    who = made(door, patient())
+    stay = made(door, encounter(who))
+    with pytest.raises(Conflict) as refused:
+        delete(door, who)
+    assert face(refused.value).http_status == 409
+    (issue,) = refused.value.issues
+    assert issue.code == "conflict"
+    assert who in issue.zh
+    assert stay in issue.zh
+    assert f"{stay} refer to it" in issue.en
+    assert "transaction" in issue.zh
+    assert "transaction" in issue.en
+    door.read(*who.split("/"), GATEWAY)
+    assert delete(door, stay) == 204
+    assert delete(door, who) == 204
+    with pytest.raises(Gone):
+        door.read(*who.split("/"), GATEWAY)
+
+
+def test_of_many_that_refer_to_it_the_first_five_are_named(door: Door) -> None:
+    who = made(door, patient())
+    stays = {made(door, encounter(who)) for _ in range(7)}
+    with pytest.raises(Conflict) as refused:
+        delete(door, who)
+    named = [stay for stay in stays if stay in refused.value.issues[0].en]
+    assert len(named) == 5
+    assert "and others" in refused.value.issues[0].en
+    assert "等 引用它" in refused.value.issues[0].zh
+
+
+@pytest.mark.parametrize("kind", ["general-practitioner", "link", "managingOrganization"])
+def test_every_type_of_referrer_counts_and_none_counts_by_its_id_alone(door: Door, kind: str) -> None:
+    organization = made(door, {"resourceType": "Organization", "name": "甲"})
+    other = made(door, patient("2", id="x"))
+    named: dict[str, Document] = {
+        "general-practitioner": {"generalPractitioner": [{"reference": organization}]},
+        "link": {"link": [{"type": "seealso", "other": {"reference": other}}]},
+        "managingOrganization": {"managingOrganization": {"reference": organization}},
+    }
+    made(door, patient("1", **named[kind]))
+    # The same id under another type is somebody else.
+    door.update(
+        "Practitioner",
+        organization.split("/")[1],
+        {"resourceType": "Practitioner", "id": organization.split("/")[1]},
+        GATEWAY,
+    )
+    assert delete(door, f"Practitioner/{organization.split('/')[1]}") == 204
+    with pytest.raises(Conflict):
+        delete(door, other if kind == "link" else organization)
+
+
+def test_a_bundle_that_deletes_or_changes_the_referrers_too_passes(door: Door) -> None:
+    who, other = made(door, patient("1")), made(door, patient("2"))
+    gone, moved, third = (made(door, encounter(who)) for _ in range(3))
+    both = [entry("DELETE", who), entry("DELETE", gone)]
+    away = entry("PUT", moved, encounter(other, id=moved.split("/")[1]))
+    with pytest.raises(Conflict) as refused:
+        door.transaction(bundle(*both, away), GATEWAY)
+    assert third in refused.value.issues[0].en
+    assert gone not in refused.value.issues[0].en
+    response = door.transaction(bundle(*both, away, entry("DELETE", third)), GATEWAY)
+    assert statuses(response) == ["204", "204", "200", "204"]
+
+
+def test_a_referrer_that_is_written_again_with_the_reference_does_not_free_it(door: Door) -> None:
+    who = made(door, patient())
+    stay = made(door, encounter(who))
+    same = encounter(who, id=stay.split("/")[1])
+    with pytest.raises(Conflict):
+        door.transaction(bundle(entry("DELETE", who), entry("PUT", stay, same)), GATEWAY)
+    with pytest.raises(Invalid):
+        door.transaction(bundle(entry("DELETE", who), entry("PUT", stay, {**same, "status": "finished"})), GATEWAY)
+    door.read(*who.split("/"), GATEWAY)
+
+
+def test_a_resource_that_refers_to_itself_alone_may_go(door: Door) -> None:
+    door.update("Location", "ward", {"resourceType": "Location", "id": "ward"}, GATEWAY)
+    door.update(
+        "Location",
+        "ward",
+        {"resourceType": "Location", "id": "ward", "partOf": {"reference": "Location/ward"}},
+        GATEWAY,
+    )
+    assert delete(door, "Location/ward") == 204
+
+
+def test_an_earlier_version_s_reference_does_not_count(door: Door) -> None:
+    who, other = made(door, patient("1")), made(door, patient("2"))
+    stay = made(door, encounter(who))
+    door.update("Encounter", stay.split("/")[1], encounter(other, id=stay.split("/")[1]), GATEWAY)
+    assert delete(door, who) == 204
+
+
+def test_a_conditional_delete_is_refused_too_and_a_batch_entry_fails_alone(door: Door) -> None:
+    who = made(door, patient())
+    made(door, encounter(who))
+    response = door.transaction(
+        bundle(entry("DELETE", "Patient?identifier=urn:test|1"), entry("POST", "Patient", patient("2")), kind="batch"),
+        GATEWAY,
+    )
+    assert statuses(response) == ["409", "201"]
+    assert response["entry"][0]["response"]["outcome"]["issue"][0]["code"] == "conflict"
+
+
+def test_a_setting_allows_it_and_the_statement_says_so(store: SqlStore) -> None:
+    door = Door(store, limits=Limits(deletion_integrity=False))
+    who = made(door, patient())
+    made(door, encounter(who))
+    assert delete(door, who) == 204
+
+    def policy(limits: Limits) -> list[str]:
+        found: list[str] = statement(Door(store, limits=limits))["rest"][0]["resource"][0]["referencePolicy"]
+        return found
+
+    assert policy(Limits()) == ["literal", "enforced"]
+    assert policy(Limits(deletion_integrity=False)) == ["literal"]
+    assert policy(Limits(referential_integrity=False)) == ["literal"]
+
+
+def test_a_referrer_that_may_not_be_seen_holds_and_is_not_named(store: SqlStore) -> None:
+    who = made(Door(store), patient())
+    stay = made(Door(store), encounter(who))
+
+    def restrict(resource_type: str, principal: Principal) -> Sequence[Clause]:
+        return (Clause("_id", "token", (Value("none", code="none"),)),) if resource_type == "Encounter" else ()
+
+    with pytest.raises(Conflict) as refused:
+        delete(Door(SqlStore(store._database, restrict)), who)
+    assert "Encounter refer to it" in refused.value.issues[0].en
+    assert stay not in str(refused.value.issues)
