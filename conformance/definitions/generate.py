@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import compartments
 import elements
 import operations
 import r4_package
 import search_parameters
+import summary
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +32,9 @@ def generated(package: Path) -> dict[Path, str]:
     return {
         ROOT / "gateway/fhir/definitions/elements.json": lines(structures),
         ROOT / "gateway/fhir/definitions/codes.json": lines(codes),
+        ROOT / "gateway/fhir/definitions/summary.json": lines(summary.table(package)),
         ROOT / "gateway/operations/definitions/published.json": lines(operations.table(package)),
+        ROOT / "gateway/search/definitions/compartments.json": lines(compartments.table(package)),
         ROOT / "gateway/search/definitions/parameters.json": lines(search_parameters.table(package)),
     }
 
