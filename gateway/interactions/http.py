@@ -35,6 +35,7 @@ from gateway.interactions.change import Answer, Document
 from gateway.interactions.door import Door
 from gateway.interactions.http_date import http_date
 from gateway.interactions.operation import Operation, Operations
+from gateway.interactions.read import present
 from gateway.store.contract import Version
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class FhirApplication:
         self._public_url = public_url.rstrip("/")
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fhir")
         self._reads_fast = bool(getattr(door.store, "reads_fast", False))
+        self._gathered = getattr(door.store, "gathered", None)
 
     def close(self) -> None:
         self._pool.shutdown()
@@ -141,6 +143,9 @@ class FhirApplication:
         if handle is _read:
             if self._reads_fast:
                 return _read(self.door, request)
+            if self._gathered is not None and (reads := self._gathered(request.path[0], request.principal)):
+                _refuse_parts(request)
+                return _read_reply(request, present(request.path[0], await reads.read(*request.path)))
         elif request.method not in ("GET", "HEAD"):
             request.body = await _body(request, receive, self.door.limits.body_bytes)
         return await asyncio.get_running_loop().run_in_executor(self._pool, _carry_out, handle, self.door, request)
@@ -261,9 +266,11 @@ def _carry_out(handle: Handler, door: Door, request: Request) -> Reply:
 
 
 def _read(door: Door, request: Request) -> Reply:
-    if request.query:
-        _refuse_parts(request)
-    version = door.read(request.path[0], request.path[1], request.principal)
+    _refuse_parts(request)
+    return _read_reply(request, door.read(request.path[0], request.path[1], request.principal))
+
+
+def _read_reply(request: Request, version: Version) -> Reply:
     tag = f'W/"{version.version}"'
     if request.headers.get("if-none-match", "") in (tag, "*"):
         return Reply(304, b"", _stamp(version))
@@ -405,6 +412,8 @@ def _media_type(wanted: str) -> Unsupported:
 
 
 def _refuse_parts(request: Request) -> None:
+    if not request.query:
+        return
     for name, _ in request.pairs:
         if name in ("_summary", "_elements"):
             raise Unsupported(zh=f"尚不支持 {name}。", en=f"{name} is not supported yet: leave it out.", at=name)

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def read(door: Door, resource_type: str, id: str, principal: Principal) -> Version:
     """Raises NotFound; Gone for a deleted one, whose history can still be read."""
-    version = door.store.read(resource_type, id, principal)
+    return present(resource_type, door.store.read(resource_type, id, principal))
+
+
+def present(resource_type: str, version: Version | None) -> Version:
+    """What a store's answer means: a version that is there. Raises as read does."""
     if version is None:
         raise not_found(resource_type)
     if version.deleted:

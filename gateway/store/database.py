@@ -48,7 +48,7 @@ class Database:
             self._writer, self._reader = self._sqlite_engines(parsed)
         else:
             parsed = parsed.set(drivername="postgresql+psycopg")
-            self._conninfo = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
+            self.conninfo = parsed.set(drivername="postgresql").render_as_string(hide_password=False)
             self._writer = create_engine(parsed, pool_size=pool_size, max_overflow=0, pool_timeout=30)
             _leave_dead_connections(self._writer)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
@@ -127,7 +127,7 @@ class Database:
                 connection = self._points.get_nowait()
                 kept = True
             except Empty:
-                connection = psycopg.connect(self._conninfo, autocommit=True)
+                connection = psycopg.connect(self.conninfo, autocommit=True)
                 kept = False
             try:
                 row = connection.execute(statement, values).fetchone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -12,6 +13,7 @@ from gateway.search.query import Clause, Query, Value
 from gateway.store import jobs, messages, migrations, search_sql, versions
 from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, Version, Write
 from gateway.store.database import Database
+from gateway.store.gathered_reads import GatheredReads
 from gateway.store.identified import identified
 from gateway.store.locking import lock
 from gateway.store.referring import referring
@@ -115,11 +117,21 @@ class SqlStore:
     def __init__(self, database: Database, restrict: Restriction = see_all) -> None:
         self._database = database
         self._restrict = restrict
+        self._gathered = None if database.is_sqlite else GatheredReads(database.conninfo)
 
     @property
     def reads_fast(self) -> bool:
         """Whether a read by id is so short that it may run in the event loop (a local file, no network)."""
         return self._database.is_sqlite and not self._database.in_memory
+
+    def gathered(self, resource_type: str, principal: Principal) -> GatheredReads | None:
+        """The running event loop's own way to read by id, where there is one and all of this type may be seen.
+
+        returns  None: read() in a thread
+        """
+        if self._gathered is None or self._restrict(resource_type, principal):
+            return None
+        return self._gathered if self._gathered.serves(asyncio.get_running_loop()) else None
 
     @contextmanager
     def transaction(self, principal: Principal) -> Iterator[SqlTransaction]:
@@ -193,4 +205,6 @@ class SqlStore:
             connection.execute(text("SELECT 1"))
 
     def close(self) -> None:
+        if self._gathered is not None:
+            self._gathered.close()
         self._database.close()

@@ -51,6 +51,7 @@ def serve(port: int, url: str, body: bytes, in_thread: bool) -> None:
     application = FhirApplication(Door(open_store(url)))
     if in_thread:
         application._reads_fast = False
+        application._gathered = None
     mount(app, application)
 
     @app.get("/bare")
@@ -153,7 +154,8 @@ def main() -> None:
         measure(url, "SQLite, in the event loop", False, options)
         measure(url, "SQLite, through the thread pool", True, options)
     if options.postgres:
-        measure(options.postgres, "PostgreSQL, through the thread pool", False, options)
+        measure(options.postgres, "PostgreSQL, gathered in the loop", False, options)
+        measure(options.postgres, "PostgreSQL, through the thread pool", True, options)
 
 
 if __name__ == "__main__":
