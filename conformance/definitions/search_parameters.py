@@ -22,12 +22,20 @@ def table(package: Path) -> dict[str, Any]:
         for base in parameter["base"]:
             row = [parameter["type"], _of(base, parameter.get("expression", ""))]
             if parameter["type"] == "composite":
-                row.append([[codes[part["definition"]], part["expression"]] for part in parameter["component"]])
+                row.append(_components([(codes[part["definition"]], part["expression"]) for part in parameter["component"]]))
             elif parameter["type"] == "reference":
                 targets = set(parameter.get("target", ()))
                 row.append(sorted(targets) if len(targets) < len(every) - 5 else [])
             found.setdefault(base, {})[parameter["code"]] = row
     return {base: dict(sorted(found[base].items())) for base in sorted(found)}
+
+
+def _components(parts: list[tuple[str, str]]) -> list[list[str]]:
+    """As published, but for DocumentReference.relationship, whose definitions and expressions are exchanged: relatesto is the
+    target by its own definition and the code here. Its description, "combination of relation and relatesTo", tells the order."""
+    if parts == [("relatesto", "code"), ("relation", "target")]:
+        return [["relation", "code"], ["relatesto", "target"]]
+    return [list(part) for part in parts]
 
 
 def _of(base: str, expression: str) -> str:

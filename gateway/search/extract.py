@@ -1,50 +1,61 @@
 """What a resource answers a search with: its index entries, for every search parameter of its type.
 
-Composite and special parameters are not indexed yet, nor _text and _content; _id and _lastUpdated are the store's own
-columns. Compiled once for each type.
+Compiled once for each type. _id and _lastUpdated are the store's own columns; Observation's combo-* are answered from the
+entries of their parts; what is contained is not indexed, but for the identifiers that a reference to it bears.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
-from decimal import Decimal
-from math import inf
+from collections.abc import Callable
 from typing import Any
 
 from gateway.fhir.path import Evaluate, compile_path
-from gateway.fhir.reference import parse
-from gateway.search.fold import fold, is_han, pinyin
-from gateway.search.instant import interval, span
-from gateway.search.parameters import ALIASES, parameters
-from gateway.search.query import Entry, Exact, Range, Text
+from gateway.search.entries import INDEXES, Index, Put, Surroundings
+from gateway.search.parameters import ALIASES, UNIONS, Parameter, parameters
+from gateway.search.query import Entry, Exact, Pair, Range, Text, Words
+from gateway.search.words import content, narrative
 
-TEXT_LIMIT = 512  # characters of a text that are indexed; begins-with never needs more
-LEFT_OUT = frozenset({"_id", "_lastUpdated", "_text", "_content", "_query", *ALIASES})
+EXTRACTION = 2
+"""Counts up when entries of before lack something: what was written by a lower one waits for `gateway reindex`."""
 
-Put = Callable[[Entry], None]
-Index = Callable[[str, Any, str, Put], None]  # parameter, value, zone, where entries go
+NOT_EXTRACTED = frozenset({"_id", "_lastUpdated", "_text", "_content", "_query", *ALIASES, *UNIONS})
+PAIRS_MAX = 1000  # entries of one composite of one resource; beyond it nobody asks by value any more
+
+Composite = Callable[[dict[str, Any], Surroundings, Put], None]
 
 
-def extract(document: dict[str, Any], zone: str = "+08:00") -> list[Entry]:
+def extract(
+    document: dict[str, Any], zone: str = "+08:00", own: tuple[str, ...] = (), with_words: bool = False
+) -> list[Entry]:
     """The index entries of a resource, each once, parameter by parameter.
 
-    document  checked: its structure is that of R4
-    zone      what a date without a zone means
-    source    FHIR R4 search.html
+    document    checked: its structure is that of R4
+    zone        what a date without a zone means
+    own         this server's base URLs, with the slash at their end
+    with_words  whether _text and _content shall find it
+    source      FHIR R4 search.html
     """
+    contained = {one["id"]: one for one in document.get("contained", ()) if "id" in one}
+    around = Surroundings(zone, own, contained)
     found: dict[Entry, None] = {}
     put = found.setdefault
-    for code, evaluate, index in _compiled(document["resourceType"]):
-        values = evaluate(document)
-        for value in values:
+    simple, composites = _compiled(document["resourceType"])
+    for code, evaluate, index in simple:
+        for value in evaluate(document):
             if value is not None:
-                index(code, value, zone, put)
+                index(code, value, around, put)
+    for composite in composites:
+        composite(document, around, put)
+    if with_words:
+        told, rest = narrative(document), content(document)
+        if told or rest:
+            put(Words(tuple(told), tuple(rest)))
     return list(found)
 
 
 def left_out(resource_type: str) -> tuple[str, ...]:
-    """The parameters of a type that R4 has and this index has not."""
+    """The parameters of a type that R4 has and that cannot be asked for here."""
     return tuple(
         code
         for code, parameter in parameters(resource_type).items()
@@ -52,244 +63,103 @@ def left_out(resource_type: str) -> tuple[str, ...]:
     )
 
 
+def forget() -> None:
+    """Compile again at the next use: the parameters have changed."""
+    _compiled.cache_clear()
+
+
 @functools.cache
-def _compiled(resource_type: str) -> tuple[tuple[str, Evaluate, Index], ...]:
-    found = []
+def _compiled(resource_type: str) -> tuple[tuple[tuple[str, Evaluate, Index], ...], tuple[Composite, ...]]:
+    simple, composites = [], []
     for code, parameter in parameters(resource_type).items():
-        table = INDEXES.get(parameter.kind)
-        if table is None or code in LEFT_OUT or not parameter.expression:
+        if code in NOT_EXTRACTED or not parameter.expression:
+            continue
+        if parameter.kind == "composite":
+            composites += _composites(resource_type, parameter)
             continue
         for track in compile_path(resource_type, parameter.expression):
-            index = table.get(track.type)
+            index = INDEXES[parameter.kind].get(track.type)
             if index is not None:
-                found.append((code, track.evaluate, index))
-    return tuple(found)
+                simple.append((code, track.evaluate, index))
+    return tuple(simple), tuple(composites)
 
 
-def _code(parameter: str, value: Any, zone: str, put: Put) -> None:
-    put(Exact(parameter, value))
+def _composites(resource_type: str, parameter: Parameter) -> list[Composite]:
+    """One for each way to the elements in which the components stand beside each other."""
+    found = []
+    for track in compile_path(resource_type, parameter.expression):
+        parts = []
+        for code, expression in parameter.components:
+            component = parameters(resource_type).get(code)
+            if component is None:
+                raise ValueError(f"{resource_type}.{parameter.code}: no parameter {code}")
+            parts.append(_component(resource_type, track.type, component.kind, expression))
+        found.append(_composite(parameter.code, track.evaluate, parts))
+    return found
 
 
-def _boolean(parameter: str, value: Any, zone: str, put: Put) -> None:
-    put(Exact(parameter, "true" if value else "false"))
+Component = Callable[[dict[str, Any], Any, Surroundings], dict[Entry, None]]
+_RESOURCE = "%resource."
 
 
-def _coding(parameter: str, value: Any, zone: str, put: Put) -> None:
-    code = value.get("code")
-    if code:
-        put(Exact(parameter, code, value.get("system", "")))
+def _component(resource_type: str, node_type: str, kind: str, expression: str) -> Component:
+    """The entries of one component, without a parameter's name; from the document where the expression begins there."""
+    is_whole = expression.startswith(_RESOURCE)
+    start = resource_type if is_whole else node_type
+    tracks = [
+        (track.evaluate, INDEXES[kind][track.type])
+        for track in compile_path(start, expression.removeprefix(_RESOURCE))
+        if track.type in INDEXES[kind]
+    ]
+
+    def entries(document: dict[str, Any], node: Any, around: Surroundings) -> dict[Entry, None]:
+        found: dict[Entry, None] = {}
+        for evaluate, index in tracks:
+            for value in evaluate(document if is_whole else node):
+                if value is not None:
+                    index("", value, around, found.setdefault)
+        return found
+
+    return entries
 
 
-def _concept(parameter: str, value: Any, zone: str, put: Put) -> None:
-    for coding in value.get("coding", ()):
-        code = coding.get("code")
-        if code:
-            put(Exact(parameter, code, coding.get("system", "")))
+def _composite(code: str, evaluate: Evaluate, components: list[Component]) -> Composite:
+    def composite(document: dict[str, Any], around: Surroundings, put: Put) -> None:
+        left = PAIRS_MAX
+        for node in evaluate(document):
+            # The rest first: most resources have no value of the kind that this composite is about.
+            rests = [component(document, node, around) for component in components[1:]]
+            if not all(rests):
+                continue
+            firsts = [one for one in components[0](document, node, around) if isinstance(one, Exact) and _is_plain(one)]
+            for first in firsts:
+                for suffix, second in _joined(rests):
+                    if left:
+                        put(Pair(code + suffix, first.code, first.system, second))
+                        left -= 1
+
+    return composite
 
 
-def _identifier(parameter: str, value: Any, zone: str, put: Put) -> None:
-    text = value.get("value")
-    if text:
-        put(Exact(parameter, text, value.get("system", "")))
+def _is_plain(entry: Exact) -> bool:
+    return not entry.parameter and bool(entry.code)
 
 
-def _contact_point(parameter: str, value: Any, zone: str, put: Put) -> None:
-    # The system of a ContactPoint (phone, email) is no URI, so a token never names it.
-    text = value.get("value")
-    if text:
-        put(Exact(parameter, text))
+def _joined(rests: list[dict[Entry, None]]) -> list[tuple[str, Exact | Range | Text]]:
+    """The further components as one comparison each: of two numbers, an interval from the one to the other."""
+    if len(rests) == 1:
+        return [
+            (entry.parameter, _nameless(entry))
+            for entry in rests[0]
+            if not isinstance(entry, Pair | Words)
+            and entry.parameter in ("", ":canonical")
+            and not (isinstance(entry, Exact) and not entry.code)
+        ]
+    starts, ends = ([entry for entry in rest if isinstance(entry, Range)] for rest in rests[:2])
+    return [("", Range("", start.low, end.high)) for start in starts for end in ends]
 
 
-def _reference(parameter: str, value: Any, zone: str, put: Put) -> None:
-    text = value.get("reference")
-    if text:
-        _literal(parameter, text, zone, put)
-    identifier = value.get("identifier")
-    if identifier:
-        _identifier(parameter + ":identifier", identifier, zone, put)
-
-
-def _literal(parameter: str, text: str, zone: str, put: Put) -> None:
-    target = parse(text)
-    if target.kind == "relative":
-        put(Exact(parameter, target.id, target.type))
-    elif target.kind == "absolute":
-        put(Exact(parameter, target.base + target.type + "/" + target.id))
-    elif target.kind != "fragment":  # what is contained has no life of its own
-        put(Exact(parameter, text))
-
-
-def _canonical(parameter: str, text: str, zone: str, put: Put) -> None:
-    """A canonical is found by its url, with and without the version."""
-    url = text.partition("|")[0]
-    put(Exact(parameter, url))
-    if url != text:
-        put(Exact(parameter, text))
-
-
-def _uri(parameter: str, value: Any, zone: str, put: Put) -> None:
-    put(Exact(parameter, value))
-
-
-def _date(parameter: str, value: Any, zone: str, put: Put) -> None:
-    found = interval(value, zone)
-    if found is not None:
-        put(Range(parameter, *found))
-
-
-def _period(parameter: str, value: Any, zone: str, put: Put) -> None:
-    found = span(value.get("start"), value.get("end"), zone)
-    if found is not None:
-        put(Range(parameter, *found))
-
-
-def _timing(parameter: str, value: Any, zone: str, put: Put) -> None:
-    """A Timing is one interval around its events and its bounds; it says no more without a calendar."""
-    found = [interval(event, zone) for event in value.get("event", ()) if event]
-    bounds = value.get("repeat", {}).get("boundsPeriod")
-    if bounds:
-        found.append(span(bounds.get("start"), bounds.get("end"), zone))
-    known = [each for each in found if each is not None]
-    if known:
-        put(Range(parameter, min(low for low, _ in known), max(high for _, high in known)))
-
-
-def _number(parameter: str, value: Any, zone: str, put: Put) -> None:
-    put(Range(parameter, float(value), float(value)))
-
-
-def _number_range(parameter: str, value: Any, zone: str, put: Put) -> None:
-    low, high = value.get("low", {}), value.get("high", {})
-    ends = (_float(low.get("value"), -inf), _float(high.get("value"), inf))
-    if ends != (-inf, inf):
-        for unit in _units(low if "value" in low else high):
-            put(Range(parameter, *ends, unit))
-
-
-def _quantity(parameter: str, value: Any, zone: str, put: Put) -> None:
-    """The value as it is written; precision belongs to the question. A comparator opens one side."""
-    amount = value.get("value")
-    if amount is None:
-        return
-    comparator = value.get("comparator", "")
-    low = -inf if comparator.startswith("<") else float(amount)
-    high = inf if comparator.startswith(">") else float(amount)
-    for unit in _units(value):
-        put(Range(parameter, low, high, unit))
-
-
-def _money(parameter: str, value: Any, zone: str, put: Put) -> None:
-    if value.get("value") is not None:
-        put(Range(parameter, float(value["value"]), float(value["value"]), value.get("currency", "")))
-
-
-def _units(quantity: dict[str, Any]) -> Iterable[str]:
-    """A quantity is found by its coded unit and by the unit as written; without either, under no unit."""
-    return dict.fromkeys(unit for unit in (quantity.get("code"), quantity.get("unit")) if unit) or ("",)
-
-
-def _float(value: int | Decimal | None, otherwise: float) -> float:
-    return otherwise if value is None else float(value)
-
-
-def _text(parameter: str, value: Any, zone: str, put: Put) -> None:
-    cut = value[:TEXT_LIMIT]
-    folded = fold(cut)
-    if folded:
-        put(Text(parameter, folded, cut))
-
-
-def _name_part(parameter: str, value: str, put: Put, is_surname_first: bool) -> None:
-    """A name or a part of one: as written, and as it is typed in Latin letters. A derived spelling has no exact form."""
-    cut = value[:TEXT_LIMIT]
-    folded = fold(cut)
-    if not folded:
-        return
-    put(Text(parameter, folded, cut))
-    for spelling in pinyin(folded, is_surname_first):
-        put(Text(parameter, spelling, ""))
-
-
-def _family(parameter: str, value: Any, zone: str, put: Put) -> None:
-    _name_part(parameter, value, put, is_surname_first=True)
-
-
-def _given(parameter: str, value: Any, zone: str, put: Put) -> None:
-    _name_part(parameter, value, put, is_surname_first=False)
-
-
-def _human_name(parameter: str, value: Any, zone: str, put: Put) -> None:
-    text, family = value.get("text"), value.get("family")
-    given = [part for part in value.get("given", ()) if part]
-    if text:
-        _name_part(parameter, text, put, is_surname_first=True)
-    if family:
-        _name_part(parameter, family, put, is_surname_first=True)
-    for part in given:
-        _name_part(parameter, part, put, is_surname_first=False)
-    if family and given:
-        _whole_name(parameter, family, given, fold(text[:TEXT_LIMIT]) if text else "", put)
-    for part in (*value.get("prefix", ()), *value.get("suffix", ())):
-        if part:
-            _text(parameter, part, zone, put)
-
-
-def _whole_name(parameter: str, family: str, given: list[str], known: str, put: Put) -> None:
-    """Family and given name together: without a blank in han, in both orders elsewhere; known is there already."""
-    whole = fold(f"{family}{''.join(given)}"[:TEXT_LIMIT])
-    if is_han(whole):
-        spellings = (whole, *pinyin(whole)) if whole != known else ()
-    else:
-        latin = " ".join(given)
-        spellings = (fold(f"{latin} {family}"[:TEXT_LIMIT]), fold(f"{family} {latin}"[:TEXT_LIMIT]))
-    for spelling in spellings:
-        if spelling != known:
-            put(Text(parameter, spelling, ""))
-
-
-def _address(parameter: str, value: Any, zone: str, put: Put) -> None:
-    lines = [line for line in value.get("line", ()) if line]
-    parts = [value.get("state"), value.get("city"), value.get("district"), *lines]
-    for part in (value.get("text"), *parts, value.get("postalCode"), value.get("country")):
-        if part:
-            _text(parameter, part, zone, put)
-    known = [part for part in parts if part]
-    if len(known) > 1:
-        # The order of a Chinese address, in which begins-with narrows from province to house number.
-        put(Text(parameter, fold("".join(known))[:TEXT_LIMIT], ""))
-
-
-def _concept_text(parameter: str, value: Any, zone: str, put: Put) -> None:
-    for text in (value.get("text"), *(coding.get("display") for coding in value.get("coding", ()))):
-        if text:
-            _text(parameter, text, zone, put)
-
-
-INDEXES: dict[str, dict[str, Index]] = {
-    "token": {
-        **dict.fromkeys(["code", "string", "id", "uri", "markdown", "url", "oid", "uuid"], _code),
-        "boolean": _boolean,
-        "Coding": _coding,
-        "CodeableConcept": _concept,
-        "Identifier": _identifier,
-        "ContactPoint": _contact_point,
-    },
-    "reference": {"Reference": _reference, "canonical": _canonical, "uri": _literal},
-    "uri": {**dict.fromkeys(["uri", "url", "oid", "uuid"], _uri), "canonical": _canonical},
-    "date": {**dict.fromkeys(["date", "dateTime", "instant"], _date), "Period": _period, "Timing": _timing},
-    "number": {
-        **dict.fromkeys(["integer", "decimal", "positiveInt", "unsignedInt"], _number),
-        "Range": _number_range,
-    },
-    "quantity": {
-        **dict.fromkeys(["Quantity", "Age", "Duration", "Count", "Distance", "SimpleQuantity"], _quantity),
-        "Range": _number_range,
-        "Money": _money,
-    },
-    "string": {
-        **dict.fromkeys(["string", "markdown", "code", "id"], _text),
-        "HumanName": _human_name,
-        "Address": _address,
-        "CodeableConcept": _concept_text,
-    },
-}
+def _nameless(entry: Exact | Range | Text) -> Exact | Range | Text:
+    if isinstance(entry, Range) and entry.parameter:
+        return Range("", entry.low, entry.high, entry.unit)
+    return entry

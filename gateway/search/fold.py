@@ -1,47 +1,38 @@
-"""How text is made comparable: width, case, accents and blanks folded, han names read aloud."""
+"""How text is made comparable: width, case, accents, blanks and traditional characters folded, han names read aloud.
+
+Surnames and their readings are those of mappings/names/surnames.json; traditional characters those of definitions/, generated.
+"""
 
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import unicodedata
-from typing import Any
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
 
-HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+
+_SURNAMES = Path(__file__).parents[2] / "mappings" / "names" / "surnames.json"
 
 _blank_between_han = re.compile(rf"(?<=[{HAN}·]) (?=[{HAN}·])")
 _is_han = re.compile(rf"[{HAN}·]+").fullmatch
 _dots = str.maketrans(dict.fromkeys("•‧・･．.∙⋅", "·"))
 
-COMPOUND_SURNAMES = frozenset(
-    name
-    for line in (
-        "欧阳 上官 司马 诸葛 夏侯 司徒 皇甫 尉迟 公孙 慕容 令狐 长孙 宇文 东方 南宫 百里 西门 端木 独孤 轩辕",
-        "太史 申屠 澹台 公冶 赫连 单于 呼延 钟离 万俟 濮阳 淳于 闻人 司空 鲜于 拓跋 完颜 纳兰",
-    )
-    for name in line.split()
-)
-
-# Readings that a family name has besides the everyday one; the everyday one is found as well, because clerks type it.
-SURNAME_READINGS = {
-    "单": "shan", "曾": "zeng", "解": "xie", "仇": "qiu", "乐": "yue", "区": "ou", "查": "zha", "任": "ren", "盖": "ge",
-    "翟": "zhai", "朴": "piao", "缪": "miao", "谌": "chen", "秘": "bi", "折": "she", "员": "yun", "黑": "he", "召": "shao",
-    "繁": "po", "种": "chong", "隗": "wei", "覃": "qin", "逄": "pang", "尉": "wei", "祭": "zhai", "葛": "ge", "冼": "xian",
-    "适": "kuo", "句": "gou", "牟": "mou", "贾": "jia", "晁": "chao", "幺": "yao", "卜": "bu", "宓": "mi", "莘": "shen", "郇": "xun",
-    "尉迟": "yu chi", "万俟": "mo qi", "澹台": "tan tai", "长孙": "zhang sun", "单于": "chan yu", "令狐": "ling hu",
-}  # fmt: skip
-
 
 @functools.lru_cache(maxsize=16384)
 def fold(text: str) -> str:
-    """The text as it is compared: NFKC, small letters, no accents, single blanks, none between han characters."""
+    """The text as it is compared: NFKC, small letters, no accents, simplified, single blanks, none between han characters."""
     if text.isascii():
         return " ".join(text.lower().split())
     text = unicodedata.normalize("NFKC", text).casefold()
     if not text.isascii():
         parts = unicodedata.normalize("NFD", text)
         text = unicodedata.normalize("NFC", "".join(c for c in parts if unicodedata.category(c) != "Mn"))
+        text = text.translate(_simplified())
     return _blank_between_han.sub("", " ".join(text.split()))
 
 
@@ -63,7 +54,7 @@ def pinyin(name: str, is_surname_first: bool = True) -> tuple[str, ...]:
         return ()
     if "·" in name:  # a name and the father's name, no surname: 阿卜杜拉·买买提
         name, is_surname_first = name.replace("·", ""), False
-    split = (2 if name[:2] in COMPOUND_SURNAMES or name[:2] in SURNAME_READINGS else 1) if is_surname_first else 0
+    split = _surname_length(name) if is_surname_first else 0
     found: dict[str, None] = {}
     rest = tuple(_readings(character)[0] for character in name[split:])
     for first in _surname_readings(name[:split]):
@@ -79,11 +70,58 @@ def pinyin(name: str, is_surname_first: bool = True) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _surname_length(name: str) -> int:
+    surnames = _surnames()
+    for size in (4, 3, 2):
+        if len(name) >= size and name[:size] in surnames.compound:
+            return size
+    return 2 if len(name) >= 4 and name[:2] in surnames.compound_of_four else 1
+
+
 def _surname_readings(surname: str) -> list[tuple[str, ...]]:
-    """The reading as a family name, and the everyday one."""
+    """The readings as a family name, and the everyday one, because clerks type it."""
     everyday = tuple(_readings(character)[0] for character in surname)
-    special = SURNAME_READINGS.get(surname)
-    return list(dict.fromkeys([tuple(special.split()), everyday])) if special else [everyday]
+    return list(dict.fromkeys([*_surnames().readings.get(surname, ()), everyday]))
+
+
+class _Surnames(NamedTuple):
+    compound: frozenset[str]
+    compound_of_four: frozenset[str]  # of names of four characters only: the first one is a common surname as well
+    readings: dict[str, tuple[tuple[str, ...], ...]]
+
+
+@functools.cache
+def _surnames() -> _Surnames:
+    data = json.loads(_SURNAMES.read_text("utf-8"))
+    readings: dict[str, tuple[tuple[str, ...], ...]] = {}
+    for surname, reading in data["readings"].items():
+        told = [reading.replace("ü", "v"), *data["alternatives"].get(surname, ())]
+        readings[surname] = tuple(_syllables(surname, one) for one in told)
+    # Who writes them as they were is meant as well.
+    simplified = _simplified()
+    return _Surnames(
+        frozenset(name.translate(simplified) for name in data["compound"]),
+        frozenset(name.translate(simplified) for name in data["compound_of_four"]),
+        {name.translate(simplified): its for name, its in readings.items()},
+    )
+
+
+def _syllables(surname: str, reading: str) -> tuple[str, ...]:
+    """A reading cut into those of the characters, from behind, where each is one that its character has: moqi is mo, qi."""
+    found: list[str] = []
+    for character in reversed(surname[1:]):
+        syllable = next((one for one in _readings(character) if reading.endswith(one)), "")
+        if not syllable:
+            return (reading,)
+        found.insert(0, syllable)
+        reading = reading[: -len(syllable)]
+    return (reading, *found)
+
+
+@functools.cache
+def _simplified() -> dict[int, str]:
+    rows = json.loads((resources.files(__package__) / "definitions" / "traditional.json").read_text("utf-8"))
+    return str.maketrans(dict(zip(rows["traditional"], rows["simplified"], strict=True)))
 
 
 @functools.lru_cache(maxsize=8192)

@@ -105,7 +105,7 @@ def _product(text: str) -> Measured | None:
 
 def _power(text: str) -> Measured | None:
     if text.isascii() and text.isdigit():
-        return (Fraction(int(text)), {}) if 0 < int(text) else None
+        return (Fraction(int(text)), {}) if int(text) > 0 else None
     match = _factor(text)
     if match is None or not match["atom"]:
         return None

@@ -23,7 +23,23 @@ _entity = re.compile(r"&#?\w+;")
 
 # Values that no reader reads: addresses, ids and instants of the document, encoded data; the narrative has a place of its own.
 _MACHINE = frozenset(
-    "resourceType id div system url uri reference fullUrl versionId lastUpdated profile source data hash contentType".split()
+    [
+        "resourceType",
+        "id",
+        "div",
+        "system",
+        "url",
+        "uri",
+        "reference",
+        "fullUrl",
+        "versionId",
+        "lastUpdated",
+        "profile",
+        "source",
+        "data",
+        "hash",
+        "contentType",
+    ]
 )
 
 

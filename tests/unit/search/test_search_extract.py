@@ -29,7 +29,11 @@ def observation(**elements: Any) -> dict[str, Any]:
 
 def test_an_identifier_is_system_and_value() -> None:
     document = patient(identifier=[{"system": "urn:x", "value": "1"}, {"value": "2"}, {"system": "urn:y"}])
-    assert entries("identifier", document) == [Exact("identifier", "1", "urn:x"), Exact("identifier", "2")]
+    assert entries("identifier", document) == [
+        Exact("identifier", "1", "urn:x"),
+        Exact("identifier", "2"),
+        Exact("identifier", "", "urn:y"),  # there, and without a value
+    ]
 
 
 def test_every_coding_of_a_concept_is_found() -> None:
@@ -54,11 +58,21 @@ def test_deceased_tells_whether_somebody_died() -> None:
     ("reference", "expected"),
     [
         ({"reference": "Patient/1"}, [Exact("subject", "1", "Patient")]),
-        ({"reference": "Patient/1/_history/2"}, [Exact("subject", "1", "Patient")]),
+        (
+            {"reference": "Patient/1/_history/2"},
+            [Exact("subject", "1", "Patient"), Exact("subject", "1/_history/2", "Patient")],
+        ),
+        (
+            {"reference": "http://a.example/fhir/Patient/1/_history/2"},
+            [
+                Exact("subject", "http://a.example/fhir/Patient/1"),
+                Exact("subject", "http://a.example/fhir/Patient/1/_history/2"),
+            ],
+        ),
         ({"reference": "http://a.example/fhir/Patient/1"}, [Exact("subject", "http://a.example/fhir/Patient/1")]),
         ({"reference": "urn:uuid:1"}, [Exact("subject", "urn:uuid:1")]),
-        ({"reference": "#p"}, []),
-        ({"display": "某人"}, []),
+        ({"reference": "#p"}, [Exact("subject", "")]),
+        ({"display": "某人"}, [Exact("subject", "")]),
     ],
 )
 def test_a_reference_is_type_and_id(reference: dict[str, Any], expected: list[Exact]) -> None:
