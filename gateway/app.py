@@ -124,6 +124,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             referential_integrity=settings.strict_references,
             deletion_integrity=settings.strict_deletes,
             body_bytes=settings.resource_size_limit_bytes,
+            full_text=frozenset(settings.full_text),
         ),
     )
     seed.organizations(door, _organisations(exchange))

@@ -155,6 +155,12 @@ class Settings(BaseSettings):
         default=1000, ge=1, title="检索每页条数上限", description="most matches on a search page"
     )
 
+    full_text: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("Composition", "DiagnosticReport", "DocumentReference"),
+        title="可用 _text、_content 按文字检索的资源类型，逗号分隔；改后运行 gateway reindex",
+        description="resource types that _text and _content find, comma-separated; run gateway reindex after a change",
+    )
+
     # rules
     strict_references: bool = Field(
         default=True, title="拒绝指向不存在资源的引用", description="refuse references to resources that do not exist"
@@ -180,7 +186,7 @@ class Settings(BaseSettings):
         default="info", title="日志级别", description="log level"
     )
 
-    @field_validator("sites", mode="before")
+    @field_validator("sites", "full_text", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

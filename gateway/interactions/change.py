@@ -56,6 +56,7 @@ class Limits:
     count                   page size where none is asked; count_max: the most that is given
     attempts                at a transaction that the database broke off (deadlock)
     rounds                  of consequences of consequences
+    full_text               types that _text and _content find
     update_as_create        whether PUT Type/id may create
     referential_integrity   whether references to what is not there are refused
     deletion_integrity      whether it is refused to delete what others refer to
@@ -70,6 +71,7 @@ class Limits:
     referential_integrity: bool = True
     deletion_integrity: bool = True
     body_bytes: int = 16 * 1024 * 1024
+    full_text: frozenset[str] = frozenset()
 
 
 class Answer(NamedTuple):

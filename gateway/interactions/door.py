@@ -14,7 +14,9 @@ from gateway.fhir.errors import Busy
 from gateway.fhir.principal import Principal
 from gateway.interactions import create, delete, history, patch, read, search, transaction, update, vread
 from gateway.interactions.change import Answer, Change, Consequence, Document, Effects, Entry, Limits, Rule
+from gateway.search.extract import extract
 from gateway.search.parse import parse
+from gateway.search.query import Entry as IndexEntry
 from gateway.search.query import Query
 from gateway.store.contract import Page, Store, Transaction, Version
 
@@ -45,6 +47,7 @@ class Door:
         self.rules = tuple(rules)
         self.consequences = tuple(consequences)
         self.base_url = base_url.rstrip("/")
+        self.own = (f"{self.base_url}/", f"{self.base_url}/R4/")
         self.zone = zone
         self.limits = limits or Limits()
 
@@ -108,6 +111,10 @@ class Door:
     def query(self, resource_type: str, pairs: Sequence[tuple[str, str]], lenient: bool = False) -> Query:
         """Read a search as this server understands it."""
         return parse(resource_type, pairs, self.zone, "lenient" if lenient else "strict", self.base_url)
+
+    def index(self, resource: Document) -> list[IndexEntry]:
+        """What a resource answers a search with, by the settings of this server."""
+        return extract(resource, self.zone, self.own, resource["resourceType"] in self.limits.full_text)
 
     def attempt(self, principal: Principal, work: Callable[[Transaction], Result]) -> Result:
         """Do work in a transaction of its own, again when the database broke it off for another one's sake.

@@ -20,7 +20,6 @@ from gateway.interactions.entries import read_entries, whole
 from gateway.interactions.merge_patch import merged
 from gateway.interactions.referrers import refuse_referred
 from gateway.interactions.resolve import Target, names_to_lock, refuse_dangling, rewrite_references, targets
-from gateway.search.extract import extract
 from gateway.store.contract import Transaction, Version, Write
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ def _versions(
         change.after = stamped(change.after, change.id, change.version, shown)
         method: Literal["POST", "PUT"] = "POST" if change.method == "POST" else "PUT"
         version = Version(change.resource_type, change.id, change.version, now, method, document.write(change.after))
-        writes.append(Write(version, extract(change.after, zone=door.zone)))
+        writes.append(Write(version, door.index(change.after)))
     return writes
 
 
