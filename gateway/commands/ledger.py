@@ -17,7 +17,7 @@ def ledger(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
 ) -> None:
-    """收到 = 入库 + 重复 + 取代 + 隔离 + 处理中；每个值的去向 · the conservation law, and what became of every value"""
+    """收到 + 重放 = 入库 + 重复 + 取代 + 隔离 + 处理中；每个值的去向 · the conservation law, and what became of every value"""
     from gateway.access.policy import restrict
     from gateway.settings import settings
     from gateway.store.sql import open_store
@@ -61,14 +61,14 @@ def _all(store: Store, json: bool) -> None:
         )
     else:
         screen.table(
-            [("来源", "source"), ("收到", "received"), ("入库", "stored"), ("重复", "duplicate"), ("取代", "superseded"),
+            [("来源", "source"), ("收到", "received"), ("重放", "replayed"), ("入库", "stored"), ("重复", "duplicate"), ("取代", "superseded"),
              ("隔离", "quarantined"), ("处理中", "in flight"), ("守恒", "holds")],
             [
                 (one.source, *(str(getattr(one, name)) for name in
-                 ("received", "stored", "duplicate", "superseded", "quarantined", "in_flight")), "✓" if one.holds else "✗")
+                 ("received", "replayed", "stored", "duplicate", "superseded", "quarantined", "in_flight")), "✓" if one.holds else "✗")
                 for one in found.balances
             ],
-            title=("消息", "messages"),
+            title=("消息：收到 + 重放 = 其后各列之和", "messages: received + replayed = the sum of the columns after them"),
         )  # fmt: skip
         screen.table(
             [("来源", "source"), ("值", "values"), ("已映射", "mapped"), ("有意不采用", "ignored"), ("未映射", "unmapped"),

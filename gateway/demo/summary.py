@@ -50,7 +50,7 @@ class Closing:
 
     def _messages(self, found: Ledger) -> None:
         sources = self.alliance.gateway.exchange.sources
-        names = ("received", "stored", "duplicate", "superseded", "quarantined", "in_flight")
+        names = ("received", "replayed", "stored", "duplicate", "superseded", "quarantined", "in_flight")
         rows = [
             (
                 one.source,
@@ -63,8 +63,8 @@ class Closing:
         totals = [str(sum(getattr(one, name) for one in found.balances)) for name in names]
         rows.append((screen.said("合计", "all"), "", *totals, "✓" if found.holds else "✗"))
         screen.table(
-            [("来源", "source"), ("系统", "system"), ("收到", "received"), ("入库", "stored"), ("重复", "duplicate"),
-             ("取代", "superseded"), ("隔离", "quarantined"), ("处理中", "in flight"), ("守恒", "holds")],
+            [("来源", "source"), ("系统", "system"), ("收到", "received"), ("重放", "replayed"), ("入库", "stored"),
+             ("重复", "duplicate"), ("取代", "superseded"), ("隔离", "quarantined"), ("处理中", "in flight"), ("守恒", "holds")],
             rows,
             title=("来源与消息", "sources and messages"),
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The ledger of all messages: the conservation law per source, and how much of what arrived was understood.
 
-    received = stored + duplicate + superseded + quarantined + in flight
+    received + replayed = stored + duplicate + superseded + quarantined + in flight
 
 A message's own ledger is a JSON list with one object for each source value: path, value, state, and elements or reason.
 """

@@ -1,7 +1,7 @@
 """Replay: work messages again, from their bytes as received, with the tables of today.
 
 A replay is a new attempt, linked to the one before (origin), and that one becomes superseded in the same transaction:
-received and superseded both grow by one, so the conservation law holds at every instant. What a message wrote before is
+replayed and superseded both grow by one, so the conservation law holds at every instant. What a message wrote before is
 not undone; its resources are found again by their business identifiers, and get a new version where they differ.
 """
 

@@ -132,10 +132,14 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The conservation law for one source: received = stored + duplicate + superseded + quarantined + in flight."""
+    """The conservation law for one source: received + replayed = stored + duplicate + superseded + quarantined + in flight.
+
+    received  what the sender sent; replayed: attempts that were made here to work a message again
+    """
 
     source: str
     received: int
+    replayed: int
     stored: int
     duplicate: int
     superseded: int
@@ -144,7 +148,10 @@ class Balance:
 
     @property
     def holds(self) -> bool:
-        return self.received == self.stored + self.duplicate + self.superseded + self.quarantined + self.in_flight
+        return (
+            self.received + self.replayed
+            == self.stored + self.duplicate + self.superseded + self.quarantined + self.in_flight
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +212,7 @@ class Transaction(Protocol):
         """Store a job's new state, due_at, control_id, body, reply, reason; its lease ends. Raises Conflict as settle does."""
 
     def add_message(self, message: Message) -> Message:
-        """Insert a further message (a replay); gives its id."""
+        """Insert a further message (a replay, whose origin names what it works again); gives its id."""
 
     def now(self) -> int:
         """This transaction's instant, the same for everything in it; never at or before an earlier version's of what it locked."""

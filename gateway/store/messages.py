@@ -140,6 +140,7 @@ def find(connection: Connection, where: MessageFilter) -> list[Message]:
         (message.c.source, where.source),
         (message.c.state, where.state),
         (message.c.kind, where.kind),
+        (message.c.control_id, where.control_id),
     ):
         if wanted:
             query = query.where(column == wanted)
@@ -156,17 +157,26 @@ def balance(connection: Connection) -> list[Balance]:
     """Receipts against states, in one statement and so in one snapshot."""
     states = ("stored", "duplicate", "superseded", "quarantined", "received")
     receipts = select(
-        receipt.c.source, func.count().label("received"), *(literal(0).label(f"n{i}") for i in range(5))
+        receipt.c.source,
+        func.count().label("receipts"),
+        literal(0).label("replayed"),
+        *(literal(0).label(f"n{i}") for i in range(5)),
     ).group_by(receipt.c.source)
+    # A replay has its origin's bytes; so has a duplicate, while a conflict, which has an origin too, has others.
+    first = message.alias("first")
+    same = select(literal(1)).where(first.c.id == message.c.origin, first.c.sha256 == message.c.sha256).exists()
+    replayed = message.c.origin.is_not(None) & (message.c.state != "duplicate") & same
     by_state = select(
         message.c.source,
-        literal(0).label("received"),
+        literal(0).label("receipts"),
+        func.sum(case((replayed, 1), else_=0)).label("replayed"),
         *(func.sum(case((message.c.state == state, 1), else_=0)).label(f"n{i}") for i, state in enumerate(states)),
     ).group_by(message.c.source)
     both = union_all(receipts, by_state).subquery()
     columns = [func.sum(column) for name, column in both.c.items() if name != "source"]
     rows = connection.execute(select(both.c.source, *columns).group_by(both.c.source).order_by(both.c.source))
-    return [Balance(row[0], *(int(number) for number in row[1:])) for row in rows]
+    counted = ((row[0], [int(number) for number in row[1:]]) for row in rows)
+    return [Balance(source, receipts - again, again, *by) for source, (receipts, again, *by) in counted]
 
 
 def _insert_first(connection: Connection, row: Message, first_key: str) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
 from gateway.fhir.errors import Conflict
 from gateway.fhir.principal import GATEWAY
-from gateway.store.contract import Message, MessageFilter, MessageState
+from gateway.store.contract import Balance, Message, MessageFilter, MessageState
 from gateway.store.row_id import now_us
+from gateway.store.schema import message
 from gateway.store.sql import SqlStore, open_store
 
 
@@ -190,7 +192,35 @@ def test_a_replay_is_a_message_of_its_own_beside_the_first(store: SqlStore) -> N
         transaction.settle(claimed)
     assert [one.id for one in store.claim("w", 10)] == [again.id]
     (his,) = store.balance()
-    assert (his.received, his.superseded, his.in_flight, his.holds) == (2, 1, 1, True)
+    assert (his.received, his.replayed, his.superseded, his.in_flight, his.holds) == (1, 1, 1, 1, True)
+
+
+def test_a_replay_of_a_replay_and_of_a_conflict_are_replays_and_the_law_holds(store: SqlStore) -> None:
+    def again(earlier: Message) -> Message:
+        (earlier,) = store.messages(MessageFilter((earlier.id,)))
+        with store.transaction(GATEWAY) as transaction:
+            made = transaction.add_message(replace(earlier, id=0, state="received", origin=earlier.id, attempts=0))
+            transaction.settle(replace(earlier, state="superseded"))
+        settle(store, store.claim("w", 1)[0])
+        return made
+
+    first = store.receive(arrived("1", b"a"))
+    settle(store, store.claim("w", 1)[0])
+    store.receive(arrived("1", b"a"))
+    conflict = store.receive(arrived("1", b"b"))
+    assert store.balance()[0] == Balance("his", 3, 0, 1, 1, 0, 1, 0)
+    again(again(first))
+    again(conflict)
+    assert store.balance()[0] == Balance("his", 3, 3, 2, 1, 3, 0, 0)
+    assert store.balance()[0].holds
+
+
+def test_a_message_that_is_missing_breaks_the_law(store: SqlStore) -> None:
+    store.receive(arrived("1"))
+    second = store.receive(arrived("2"))
+    with store._database.writing() as connection:
+        connection.execute(message.delete().where(message.c.id == second.id))
+    assert not store.balance()[0].holds
 
 
 def test_messages_are_found_by_state_kind_time_and_source(store: SqlStore) -> None:
