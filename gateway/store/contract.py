@@ -202,6 +202,9 @@ class Transaction(Protocol):
 
     def add_jobs(self, jobs: Sequence[Job]) -> None: ...
 
+    def keep_progress(self, name: str, value: int) -> None:
+        """Keep how far something has come, with this transaction. 0 forgets it."""
+
     def settle(self, message: Message) -> None:
         """Store a message's new state, kind, lane, ledger, reason, reply, origin, due_at, table, worked_at; its lease ends.
 
@@ -233,6 +236,9 @@ class Store(Protocol):
     def search(self, query: Query, principal: Principal) -> Page: ...
     def counts(self, principal: Principal) -> dict[str, int]:
         """Current resources by type."""
+
+    def progress(self, name: str) -> int:
+        """What keep_progress() kept under a name, 0 when nothing."""
 
     # messages
     def receive(self, message: Message) -> Message:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Query, Value
-from gateway.store import jobs, messages, migrations, search_sql, versions
+from gateway.store import jobs, messages, migrations, progress, search_sql, versions
 from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, Version, Write
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
@@ -95,6 +95,12 @@ class SqlTransaction:
     def add_jobs(self, promised: Sequence[Job]) -> None:
         jobs.add(self._connection, promised)
 
+    def keep_progress(self, name: str, value: int) -> None:
+        if value:
+            progress.keep(self._connection, name, value)
+        else:
+            progress.forget(self._connection, name)
+
     def settle(self, message: Message) -> None:
         messages.settle(self._connection, message)
 
@@ -171,6 +177,10 @@ class SqlStore:
     def counts(self, principal: Principal) -> dict[str, int]:
         with self._database.reading() as connection:
             return versions.counts(connection)
+
+    def progress(self, name: str) -> int:
+        with self._database.reading() as connection:
+            return progress.kept(connection, name) or 0
 
     def receive(self, message: Message) -> Message:
         with self._database.writing() as connection:
