@@ -1,5 +1,6 @@
 """The community clinic: it works through FHIR alone, with a client that others wrote (fhirpy).
 
+What it says itself is built with the typed models; the Tasks that it moves are the gateway's and stay as they came.
 Every deed is chosen by what the clinic sees, never by how often it ran: done once, there is nothing left to do.
 """
 
@@ -10,10 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fhir.resources.R4B.annotation import Annotation
+from fhir.resources.R4B.codeableconcept import CodeableConcept
+from fhir.resources.R4B.coding import Coding
+from fhir.resources.R4B.identifier import Identifier
+from fhir.resources.R4B.reference import Reference
+from fhir.resources.R4B.servicerequest import ServiceRequest
+
 from gateway.demo.his_messages import CLINIC, HOSPITAL
 from gateway.demo.people import Person
 from gateway.fhir.canonical import ORGANISATION, RESIDENT_ID, code_system, sid
 from gateway.fhir.errors import Unavailable
+from gateway.fhir.typed import document, written
 
 Document = dict[str, Any]
 
@@ -66,7 +75,7 @@ class Clinic:
             if any(number.get("system") == sid(CLINIC, "patient", self.base) for number in patient["identifier"]):
                 self._move(task, status="accepted")
             elif districts & outside:
-                self._move(task, status="rejected", statusReason={"text": "患者常住地不在本中心服务范围"})
+                self._move(task, status="rejected", statusReason=_said("患者常住地不在本中心服务范围"))
 
     def do_first_activity(self, who: Person) -> None:
         """Report the earliest dated activity of a patient's plan as done, unless one was reported already."""
@@ -79,30 +88,30 @@ class Clinic:
         waiting = [task for task in tasks if task["status"] == "requested"]
         if waiting and not any(task["status"] == "completed" for task in tasks):
             first = min(waiting, key=lambda task: (task["restriction"]["period"]["end"], task["id"]))
-            self._move(first, status="completed", note=[{"text": "已电话随访，血压平稳，服药规律"}])
+            self._move(first, status="completed", note=[document(Annotation(text="已电话随访，血压平稳，服药规律"))])
 
     # ── referrals ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def refer_up(self, who: Person, number: str, reason: str, at: datetime, priority: str = "routine") -> None:
         """Refer a patient to the hospital, once for each number."""
         system = sid(CLINIC, "referral", self.base)
+        request = ServiceRequest(
+            identifier=[Identifier(system=system, value=number)],
+            status="active",
+            intent="order",
+            category=[
+                CodeableConcept(coding=[Coding(system=code_system("service-category", self.base), code="referral")]),
+                CodeableConcept(coding=[Coding(system=code_system("referral-direction", self.base), code="up")]),
+            ],
+            priority=priority,
+            subject=Reference(reference=f"Patient/{self.patient(who)}"),
+            requester=Reference(reference=f"Organization/{self.organization(CLINIC)}"),
+            performer=[Reference(reference=f"Organization/{self.organization(HOSPITAL)}")],
+            reasonCode=[CodeableConcept(text=reason)],
+            authoredOn=written(f"{at.isoformat()}+08:00"),
+        )
         self.client.resources("ServiceRequest").search(identifier=f"{system}|{number}").get_or_create(
-            self.client.resource(
-                "ServiceRequest",
-                identifier=[{"system": system, "value": number}],
-                status="active",
-                intent="order",
-                category=[
-                    {"coding": [{"system": code_system("service-category", self.base), "code": "referral"}]},
-                    {"coding": [{"system": code_system("referral-direction", self.base), "code": "up"}]},
-                ],
-                priority=priority,
-                subject={"reference": f"Patient/{self.patient(who)}"},
-                requester={"reference": f"Organization/{self.organization(CLINIC)}"},
-                performer=[{"reference": f"Organization/{self.organization(HOSPITAL)}"}],
-                reasonCode=[{"text": reason}],
-                authoredOn=f"{at.isoformat()}+08:00",
-            )
+            self.client.resource("ServiceRequest", **document(request))
         )
 
     def answer(self, number: str, system: str, state: str, **elements: Any) -> None:
@@ -111,8 +120,10 @@ class Clinic:
         order = list(_STATES)
         now = business_state(task, self.base)
         if now in order and order.index(now) < order.index(state):
-            coding = {"system": code_system("referral-state", self.base), "code": state}
-            self._move(task, status=_STATES[state], businessStatus={"coding": [coding]}, **elements)
+            coding = Coding(system=code_system("referral-state", self.base), code=state)
+            self._move(
+                task, status=_STATES[state], businessStatus=document(CodeableConcept(coding=[coding])), **elements
+            )
 
     # ── what both need ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -146,6 +157,11 @@ _STATES = {
     "acked": "completed",
     "closed": "completed",
 }
+
+
+def _said(text: str) -> Document:
+    """A concept in a person's own words."""
+    return document(CodeableConcept(text=text))
 
 
 def business_state(task: Mapping[str, Any], base: str) -> str:

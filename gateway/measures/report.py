@@ -1,6 +1,5 @@
 """Measures over a month → one Bundle of MeasureReports, the same bytes on every run over the same data; no patient in it.
 
-A masked count has no value but a data-absent-reason (masked); a share or mean over nobody has one too (not-a-number), never 0.
 Ids are uuids of the content, instants the period's own; nothing of the moment of the run goes in.
 """
 
@@ -10,20 +9,15 @@ import uuid
 from calendar import monthrange
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gateway.fhir.canonical import BASE, ORGANISATION, code_system
+from gateway.fhir.canonical import BASE, code_system
 from gateway.fhir.document import write
 from gateway.fhir.errors import Invalid
 from gateway.interactions.document import zone_of
-from gateway.measures.count import UNKNOWN, Tally, organisation_codes, tally
+from gateway.measures.count import organisation_codes, tally
 from gateway.measures.criteria import Document, Period, Search, Why, filled, select
 from gateway.measures.definition import coded
-from gateway.measures.suppress import TOTAL, masks
-
-POPULATION = "http://terminology.hl7.org/CodeSystem/measure-population"
-ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 
 
 class Explanation(NamedTuple):
@@ -63,25 +57,15 @@ def report(
     threshold  counts of people below it are masked (suppress.py); 1 shows all
     zone       of the period, as text
     """
+    # The typed models cost 38 MiB and more: whoever makes a report pays for them, and nobody else.
+    from gateway.measures.resource import measure_report
+
     codes, names = organisation_codes(search)
     at = f"{period.last.isoformat()}T23:59:59.999{zone}"
     reports = []
     for measure in sorted(measures, key=lambda m: (m["url"], m["version"])):
-        groups = [
-            _group(g, coded(measure["scoring"]), tally(g, period, search, codes), names, threshold)
-            for g in measure["group"]
-        ]
-        made: Document = {
-            "resourceType": "MeasureReport",
-            "status": "complete",
-            "type": "summary",
-            "measure": f"{measure['url']}|{measure['version']}",
-            "date": at,
-            "period": {"start": period.first.isoformat(), "end": period.last.isoformat()},
-        }
-        if "improvementNotation" in measure:
-            made["improvementNotation"] = measure["improvementNotation"]
-        made["group"] = groups
+        tallies = [tally(group, period, search, codes) for group in measure["group"]]
+        made = measure_report(measure, period, at, tallies, names, threshold)
         reports.append({"resourceType": "MeasureReport", "id": _id(made, base), **made})
     bundle: Document = {"resourceType": "Bundle", "type": "collection", "timestamp": at}
     bundle["entry"] = [{"fullUrl": f"urn:uuid:{r['id']}", "resource": r} for r in reports]
@@ -130,63 +114,6 @@ def _near(criteria: Document, period: Period, search: Search) -> dict[str, Why]:
         for resource in search(filled(wide, period))
         if (reference := f"{resource['resourceType']}/{resource['id']}") not in inside
     }
-
-
-def _group(group: Document, scoring: str, found: Tally, names: dict[str, str], threshold: int) -> Document:
-    strata = {code: found.counts(code) for code in sorted(set(found.organisations.values()))}
-    hidden = masks(found.counts(), strata, threshold)
-    made: Document = {"code": group["code"], **_row(found, TOTAL, None, scoring, hidden)}
-    if strata and "stratifier" in group:
-        stratum = [{"value": _organisation(code, names), **_row(found, code, code, scoring, hidden)} for code in strata]
-        made["stratifier"] = [{"code": [group["stratifier"][0]["code"]], "stratum": stratum}]
-    return made
-
-
-def _row(found: Tally, row: str, organisation: str | None, scoring: str, hidden: set[tuple[str, str]]) -> Document:
-    counts = found.counts(organisation)
-    populations = []
-    for name, count in counts.items():
-        code = {"coding": [{"system": POPULATION, "code": name}]}
-        shown: Document = {"_count": _absent("masked")} if (row, name) in hidden else {"count": count}
-        populations.append({"code": code, **shown})
-    made: Document = {"population": populations}
-    if scoring == "proportion":
-        made["measureScore"] = _score(
-            counts["numerator"], counts["denominator"], row, {"numerator", "denominator"}, hidden, _PERCENT
-        )
-    elif scoring == "continuous-variable":
-        values = sum(found.observed[r] for r in found.members("measure-population", organisation))
-        made["measureScore"] = _score(values, counts["measure-population"], row, {"measure-population"}, hidden, _DAYS)
-    return made
-
-
-_PERCENT = (Decimal(100), {"unit": "%", "system": "http://unitsofmeasure.org", "code": "%"})
-_DAYS = (Decimal(1), {"unit": "d", "system": "http://unitsofmeasure.org", "code": "d"})
-
-
-def _score(
-    part: int, whole: int, row: str, needs: set[str], hidden: set[tuple[str, str]], unit: tuple[Decimal, dict[str, Any]]
-) -> Document:
-    if not whole:
-        return _absent("not-a-number")
-    if any((row, name) in hidden for name in needs):
-        return _absent("masked")
-    value = (unit[0] * part / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return {"value": value, **unit[1]}
-
-
-def _absent(reason: str) -> Document:
-    return {"extension": [{"url": ABSENT, "valueCode": reason}]}
-
-
-def _organisation(code: str, names: dict[str, str]) -> Document:
-    if code == UNKNOWN:
-        return {
-            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}],
-            "text": "机构不明",
-        }
-    coding = {"system": ORGANISATION, "code": code}
-    return {"coding": [coding], "text": names[code]} if code in names else {"coding": [coding]}
 
 
 def _id(content: Document, base: str) -> str:

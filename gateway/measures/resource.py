@@ -1,0 +1,136 @@
+"""The tallies of one Measure over one period → its MeasureReport, built with the typed models. Pure.
+
+A masked count has no value but a data-absent-reason (masked); a share or mean over nobody has one too (not-a-number), never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+
+from fhir.resources.R4B.codeableconcept import CodeableConcept
+from fhir.resources.R4B.coding import Coding
+from fhir.resources.R4B.extension import Extension
+from fhir.resources.R4B.fhirprimitiveextension import FHIRPrimitiveExtension
+from fhir.resources.R4B.measurereport import (
+    MeasureReport,
+    MeasureReportGroup,
+    MeasureReportGroupPopulation,
+    MeasureReportGroupStratifier,
+    MeasureReportGroupStratifierStratum,
+    MeasureReportGroupStratifierStratumPopulation,
+)
+from fhir.resources.R4B.period import Period as PeriodElement
+from fhir.resources.R4B.quantity import Quantity
+
+from gateway.fhir.canonical import ORGANISATION
+from gateway.fhir.typed import document, written
+from gateway.measures.count import UNKNOWN, Tally
+from gateway.measures.criteria import Document, Period
+from gateway.measures.definition import coded
+from gateway.measures.suppress import TOTAL, masks
+
+POPULATION = "http://terminology.hl7.org/CodeSystem/measure-population"
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+ABSENT_CODES = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+PERCENT = (Decimal(100), "%")
+DAYS = (Decimal(1), "d")
+
+Hidden = set[tuple[str, str]]
+
+
+def measure_report(
+    measure: Document,
+    period: Period,
+    at: str,
+    tallies: Sequence[Tally],
+    names: Mapping[str, str],
+    threshold: int,
+) -> Document:
+    """The summary report of one Measure, still without an id.
+
+    at         the instant it speaks for; tallies: one for each of the Measure's groups
+    names      of organisations, by code
+    threshold  counts of people below it are masked (suppress.py)
+    """
+    scoring = coded(measure["scoring"])
+    pairs = zip(measure["group"], tallies, strict=True)
+    return document(
+        MeasureReport(
+            status="complete",
+            type="summary",
+            measure=f"{measure['url']}|{measure['version']}",
+            date=written(at),
+            period=PeriodElement(start=written(period.first.isoformat()), end=written(period.last.isoformat())),
+            improvementNotation=measure.get("improvementNotation"),
+            group=[_group(group, scoring, found, names, threshold) for group, found in pairs],
+        )
+    )
+
+
+def _group(group: Document, scoring: str, found: Tally, names: Mapping[str, str], threshold: int) -> MeasureReportGroup:
+    strata = {code: found.counts(code) for code in sorted(set(found.organisations.values()))}
+    hidden = masks(found.counts(), strata, threshold)
+    made = MeasureReportGroup(
+        code=group["code"],
+        population=[
+            MeasureReportGroupPopulation(code=_population(name), **_count(count, (TOTAL, name) in hidden))
+            for name, count in found.counts().items()
+        ],
+        measureScore=_score(found, TOTAL, None, scoring, hidden),
+    )
+    if strata and "stratifier" in group:
+        stratum = [
+            MeasureReportGroupStratifierStratum(
+                value=_organisation(code, names),
+                population=[
+                    MeasureReportGroupStratifierStratumPopulation(
+                        code=_population(name), **_count(count, (code, name) in hidden)
+                    )
+                    for name, count in counts.items()
+                ],
+                measureScore=_score(found, code, code, scoring, hidden),
+            )
+            for code, counts in strata.items()
+        ]
+        made.stratifier = [MeasureReportGroupStratifier(code=[group["stratifier"][0]["code"]], stratum=stratum)]
+    return made
+
+
+def _population(name: str) -> CodeableConcept:
+    return CodeableConcept(coding=[Coding(system=POPULATION, code=name)])
+
+
+def _count(count: int, is_hidden: bool) -> Document:
+    return {"_count": FHIRPrimitiveExtension(extension=[_absent("masked")])} if is_hidden else {"count": count}
+
+
+def _score(found: Tally, row: str, organisation: str | None, scoring: str, hidden: Hidden) -> Quantity | None:
+    """The measure's score of one row, None for a scoring that has none (cohort)."""
+    counts = found.counts(organisation)
+    needs: tuple[str, ...]
+    if scoring == "proportion":
+        needs, (factor, unit) = ("numerator", "denominator"), PERCENT
+        part, whole = counts["numerator"], counts["denominator"]
+    elif scoring == "continuous-variable":
+        needs, (factor, unit) = ("measure-population",), DAYS
+        part = sum(found.observed[r] for r in found.members("measure-population", organisation))
+        whole = counts["measure-population"]
+    else:
+        return None
+    if not whole:
+        return Quantity(extension=[_absent("not-a-number")])
+    if any((row, name) in hidden for name in needs):
+        return Quantity(extension=[_absent("masked")])
+    value = (factor * part / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return Quantity(value=value, unit=unit, system="http://unitsofmeasure.org", code=unit)
+
+
+def _absent(reason: str) -> Extension:
+    return Extension(url=ABSENT, valueCode=reason)
+
+
+def _organisation(code: str, names: Mapping[str, str]) -> CodeableConcept:
+    if code == UNKNOWN:
+        return CodeableConcept(coding=[Coding(system=ABSENT_CODES, code="unknown")], text="机构不明")
+    return CodeableConcept(coding=[Coding(system=ORGANISATION, code=code)], text=names.get(code))
