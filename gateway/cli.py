@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from gateway import commands, screen
+from gateway import commands, screen, usage
 from gateway.fhir.errors import GatewayError
 
 HELP = """医联体互联网关：收医院发来的消息，变成社区看得见的出院计划与转诊，再把答复送回去。
@@ -55,10 +55,18 @@ def main() -> None:
         # A terminal of another encoding shows a question mark rather than a traceback.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
-        build()()
+        # Standing alone, typer would say in English what is wrong with a command line.
+        ended = build()(sys.argv[1:] or ["--help"], standalone_mode=False)
     except GatewayError as error:
         screen.complain(error.issues)
         sys.exit(2)
+    except typer.TyperException as error:
+        screen.note(*usage.sentences(error))
+        sys.exit(2)
+    except typer.Abort:
+        screen.note("已中断", "interrupted")
+        sys.exit(1)
+    sys.exit(ended if isinstance(ended, int) else 0)
 
 
 def _print_version(wanted: bool) -> None:
