@@ -48,6 +48,7 @@ from gateway.interactions.http import FhirApplication, mount
 from gateway.operations import registry
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
+from gateway.outbox.original import originals
 from gateway.outbox.routes import routes
 from gateway.outbox.send import transports
 from gateway.outbox.work import Limits as OutboxLimits
@@ -271,9 +272,17 @@ def translate(exchange: Exchange, settings: Settings, message: Message) -> Conve
 
 
 def encode(exchange: Exchange, store: Store, job: Job, focus: Document, target: Any) -> bytes:
-    """A job's resources in the words of the source that will receive them."""
+    """A job's resources in the words of the source that will receive them: over the message of its own that they came
+    from, where there is one that such a message may start from; else as a new one."""
+    source, kind = exchange.source(target.name), target.events[job.event]
     resources = gather.around(focus, store, GATEWAY)
-    data, _issues = exchange.write(resources, target.events[job.event], exchange.source(target.name), job.control_id)
+    if exchange.adapter(source).renew is not None:
+        for found in originals(resources, exchange.about(kind, source), source.name, store):
+            told = [*resources, *((name, item) for name, item in found.made if name not in dict(resources))]
+            written = exchange.rewrite(told, kind, source, job.control_id, found.body, found.gone)
+            if written is not None:
+                return written[0]
+    data, _issues = exchange.write(resources, kind, source, job.control_id)
     return data
 
 

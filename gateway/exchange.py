@@ -219,6 +219,45 @@ class Exchange:
         issues = inverse.to_tree(resources, tree, tables, codes, source, original)
         return adapter.encode(tree, source), issues
 
+    def about(self, kind: str, source: Source) -> frozenset[str]:
+        """The types of which a kind of message speaks of one, both ways: Patient and Encounter, for ADT^A08."""
+        table = self.tables(source)[0].message(kind)
+        single = (
+            {row.instance for row in table.rows if not row.each_instance and ":" not in row.instance}
+            if table
+            else set()
+        )
+        both = [{row.instance for row in rows} for rows in ((table.inbound, table.outbound) if table else ())]
+        return frozenset(single.intersection(*both)) - {""}
+
+    def rewrite(
+        self,
+        resources: Sequence[tuple[str, Document]],
+        kind: str,
+        source: Source,
+        control_id: str,
+        original: bytes,
+        gone: Sequence[Document] = (),
+    ) -> tuple[bytes, list[Issue]] | None:
+        """Resources to a further message of a kind, starting from one that the receiver sent: write(), and what it sent
+        and no table speaks of comes back untouched.
+
+        gone     what was made of the original and is deleted since
+        returns  None when no such message may start from the original, or its character set cannot hold what is new
+        """
+        adapter = self.adapter(source)
+        if adapter.encode is None or adapter.renew is None:
+            return None
+        tree = adapter.renew(original, kind, source, control_id)
+        if tree is None:
+            return None
+        tables, codes = self.tables(source)
+        issues = inverse.to_tree(resources, tree, tables, codes, source, original, gone)
+        try:
+            return adapter.encode(tree, source), issues
+        except Invalid:
+            return None
+
 
 def _is_known(codes: Codes, name: str) -> bool:
     try:

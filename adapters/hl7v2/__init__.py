@@ -15,6 +15,7 @@ from adapters.hl7v2.envelope import envelope, split
 from adapters.hl7v2.listen import serve
 from adapters.hl7v2.parse import parse
 from adapters.hl7v2.path import compiled
+from adapters.hl7v2.renew import renew
 from adapters.hl7v2.reply import accept, refuse, understand
 from adapters.hl7v2.send import exchange
 from adapters.kit.contract import Adapter, Source
@@ -23,6 +24,7 @@ from gateway.fhir.errors import Issue
 _encode: Any = encode  # our Trees take our own Nodes only, which the contract's protocols cannot say
 _parse: Any = parse
 _new: Any = new
+_renew: Any = renew
 
 
 def _strict(data: bytes, source: Source) -> list[Issue]:
@@ -37,6 +39,7 @@ adapter = Adapter(
     envelope=envelope,
     encode=_encode,
     new=_new,
+    renew=_renew,
     accept=accept,
     refuse=refuse,
     understand=understand,

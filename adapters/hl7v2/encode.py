@@ -17,7 +17,7 @@ def encode(tree: Tree, source: Source) -> bytes:
 
     raises  Invalid when a text that was put has a character which the message's character set has not
     """
-    if tree.data and not any(segment.changed for segment in tree.segments):
+    if tree.data and not tree.removed and not any(segment.changed for segment in tree.segments):
         return tree.data
     received = _received_bytes(tree)
     out: list[bytes] = []
@@ -43,34 +43,46 @@ def new(kind: str, source: Source, control_id: str, at: datetime | None = None) 
             and 16: AL, NE, …)
     at      MSH-7; now when not given
     """
-    option = {name: str(value) for name, value in source.options.items() if isinstance(value, (str, int, float))}
-    version = option.get("version", "2.5.1")
+    option = _texts(source)
     encoding = charset.codec(option.get("encoding", "")) or "utf-8"
     tree = Tree(b"", "", [("MSH|^~\\&", "\r")], "\r", charset.Decoded("", encoding, True))
+    address(tree, kind, source, control_id, at)
+    tree.put("MSH-6", option.get("facility", source.organisation))
+    tree.put("MSH-11", option.get("processing_id", "P"))
+    tree.put("MSH-18", charset.spelling(encoding))
+    return tree
+
+
+def address(tree: Tree, kind: str, source: Source, control_id: str, at: datetime | None = None) -> None:
+    """Put what makes a message one of ours to the source, in its MSH (and EVN, for ADT): who, when, what."""
+    option = _texts(source)
+    version = tree.version or option.get("version", "2.5.1")
     code, _, event = kind.partition("^")
     instant = stamp(at, source)
     fields = {
         "MSH-3": option.get("our_application", "GATEWAY"),
         "MSH-4": option.get("our_facility", ""),
         "MSH-5": option.get("application", ""),
-        "MSH-6": option.get("facility", source.organisation),
+        "MSH-6": option.get("facility", ""),
         "MSH-7": instant,
         "MSH-9.1": code,
         "MSH-9.2": event,
         "MSH-9.3": structure.message_structure(code, event) if at_least(version, "2.3.1") else "",
         "MSH-10": control_id,
-        "MSH-11": option.get("processing_id", "P"),
+        "MSH-11": option.get("processing_id", ""),
         "MSH-12": version,
         "MSH-15": option.get("accept_acknowledgement", ""),
         "MSH-16": option.get("application_acknowledgement", ""),
-        "MSH-18": charset.spelling(encoding),
     }
     for path, text in fields.items():
         tree.put(path, text)
     if code == "ADT":
         tree.put("EVN-1", event)
         tree.put("EVN-2", instant)
-    return tree
+
+
+def _texts(source: Source) -> dict[str, str]:
+    return {name: str(value) for name, value in source.options.items() if isinstance(value, (str, int, float))}
 
 
 def stamp(at: datetime | None, source: Source) -> str:
@@ -97,10 +109,8 @@ def _received_bytes(tree: Tree) -> dict[int, bytes]:
     pieces = re.split(rb"([\r\n]+)", tree.data[start : len(tree.data) - len(tree.tail.encode(tree.encoding))])
     found: dict[int, bytes] = {}
     i = 0
-    for segment in tree.segments:
-        if segment.received is None:
-            continue
-        count = 1 + 2 * len(re.findall(r"[\r\n]+", segment.received))
+    for segment in tree.arrived:
+        count = 1 + 2 * len(re.findall(r"[\r\n]+", segment.received or ""))
         found[id(segment)] = b"".join(pieces[i : i + count])
         i += count + 1
     return found

@@ -54,6 +54,11 @@ class Segment:
         fields[field] = raw
         self.changed = True
 
+    def clear(self) -> None:
+        """Only the name stays (of a header, its separators too)."""
+        self._fields = self.fields[: 3 if self.name in HEADERS else 1]
+        self.changed = True
+
     def part(self, field: int, repetition: int, component: int, sub: int) -> str:
         """The raw text of a place; a number that is 0 does not go down to it."""
         if not field:

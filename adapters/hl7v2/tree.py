@@ -98,6 +98,8 @@ class Tree:
         self.separators = separated_by(field, characters)
         self.end = "\r\n" if end.startswith("\r\n") else end[:1] or "\r"
         self.segments: list[Segment] = []
+        self.arrived: tuple[Segment, ...] = ()  # as received, whatever is made or left out since
+        self.removed: list[Segment] = []
         self.named: dict[str, list[Segment]] = {}
         self._owners: structure.Owners | None = None
         self._says_null: bool | None = None
@@ -113,6 +115,7 @@ class Tree:
             segment = Segment(name, line, separators, len(same) + 1, end)
             same.append(segment)
             self.segments.append(segment)
+        self.arrived = tuple(self.segments)
 
     @property
     def root(self) -> Node:
@@ -375,6 +378,38 @@ class Tree:
             base = found[wanted - 1]
         assert base is not None
         return base
+
+    def remove(self, node: Node) -> None:
+        """Take a segment away, with those that it owns. The last of its name stays and says \"\" in every field that it had:
+        for a repeating segment left out altogether would mean that nothing is told of it.
+
+        source  HL7 v2.5.1 chapter 2.10.4.1 (snapshot mode: delete all of the segments in this repeating group)
+        """
+        segment = node.segment
+        if segment is None or node.field:
+            raise ValueError(f"{node!r} is no segment, so it cannot be removed")
+        start = self._position(segment)
+        self.leave_out(self.segments[start + 1 : self.owners.end(segment)])
+        if len(self.named[segment.name]) > 1:
+            self.leave_out([segment])
+            return
+        self._says_null = None
+        for number, raw in enumerate(segment.fields):
+            if number and raw:
+                segment.set(number, self.null)
+
+    def leave_out(self, segments: list[Segment]) -> None:
+        """Take segments away without a word: what belongs to another event, or to what is removed."""
+        for segment in segments:
+            del self.segments[self._position(segment)]
+            self.removed.append(segment)
+            same = self.named[segment.name] = [other for other in self.named[segment.name] if other is not segment]
+            for number, other in enumerate(same, 1):
+                other.index = number
+        self._owners = None
+
+    def _position(self, segment: Segment) -> int:
+        return next(position for position, other in enumerate(self.segments) if other is segment)
 
     def _insert(self, name: str, owner: Segment | None) -> None:
         code = self.kind.partition("^")[0]

@@ -52,6 +52,10 @@ class Tree(Protocol):
         """Set (creating what is missing) the value at path below node, in its index-th repetition; the way back.
         A value that is already there is left untouched, byte for byte; "" only makes the place, to put below it."""
 
+    def remove(self, node: Node) -> None:
+        """Take away a whole place that repeats (a segment, an element), in the format's own way of saying that it is deleted.
+        Raises ValueError where the format cannot."""
+
     def nulled(self, path: str, node: Node | None = None) -> bool:
         """Whether the sender says that the value at path is deleted (HL7 v2: \"\"). A format without such a word: False."""
 
@@ -119,6 +123,8 @@ class Adapter:
     split      bytes, source → the messages in one delivery (a batch file, FHS/BHS); [data] where there is no such thing
     envelope   bytes, source → Envelope. Raises Malformed
     new        kind, source → an empty Tree to encode into
+    renew      bytes that the source sent, kind, source, control id → a Tree for a further message of ours that starts from
+               them: everything but the event as its sender wrote it; None when no such kind may start from such bytes
     encode     Tree, source → bytes; an untouched Tree gives the bytes it was parsed from
     accept     bytes received, source, control id → the reply for "taken into custody" (AA ACK, ResultCode 0, …)
     refuse     bytes received, source, error issues, acknowledgement code → the reply for a refusal; any bytes
@@ -137,6 +143,7 @@ class Adapter:
     envelope: Callable[[bytes, Source], Envelope]
     encode: Callable[[Tree, Source], bytes] | None = None
     new: Callable[[str, Source, str], Tree] | None = None  # kind, source, control id
+    renew: Callable[[bytes, str, Source, str], Tree | None] | None = None
     accept: Callable[[bytes, Source], bytes] | None = None
     refuse: Callable[[bytes, Source, tuple[Issue, ...], str], bytes] | None = None
     understand: Callable[[bytes, Source], Reply] | None = None

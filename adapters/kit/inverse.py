@@ -15,7 +15,7 @@ from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context
 from adapters.kit.element import get, items, repeats, trail
 from adapters.kit.engine import BY_TYPE, WHOLE, Assembly
-from adapters.kit.recognise import alike, key, keys
+from adapters.kit.recognise import alike, is_void, key, keys, without
 from adapters.kit.table import EACH, Row, Step, Table, Tables
 from adapters.kit.translation import Document, Received
 from gateway.fhir import canonical
@@ -31,11 +31,13 @@ def to_tree(
     codes: Codes,
     source: Source,
     original: bytes = b"",
+    gone: Sequence[Document] = (),
 ) -> list[Issue]:
     """Write resources into a tree by the table of its kind.
 
     resources  (fullUrl or Type/id, document) pairs; the first of a type is "the" one of the message
     tree       empty, or the original message parsed; original: its bytes, by which urn:uuid names are recognised
+    gone       what was made of the original and is deleted since: its place there is taken away
     returns    what could not be written
     raises     Unsupported when no table is named after the tree's kind
     """
@@ -46,7 +48,7 @@ def to_tree(
             en=f"no mapping table for {tree.kind}, so it cannot be written: add one under mappings/",
             at=tree.kind,
         )
-    reversal = Reversal(resources, tree, tables, codes, source, original)
+    reversal = Reversal(resources, tree, tables, codes, source, original, gone)
     reversal.run(table)
     return reversal.issues.found
 
@@ -62,13 +64,21 @@ class Reversal:
         codes: Codes,
         source: Source,
         original: bytes = b"",
+        gone: Sequence[Document] = (),
     ) -> None:
         self.tree, self.tables, self.codes, self.source = tree, tables, codes, source
         # Organisations are named by their codes, as tables name them; everything else by what it is called now.
         names = {url: name for url, document in resources if (name := organizations.name_of(document))}
-        self.resources = [(url, bundle.renamed(document, names)) for url, document in resources]
+        gone = [*gone, *(document for _, document in resources if is_void(document))]
+        away = {url for url, document in resources if is_void(document)}
+        away |= {f"{document['resourceType']}/{document.get('id')}" for document in gone}
+        self.resources = [
+            (url, without(bundle.renamed(document, names), away)) for url, document in resources if url not in away
+        ]
         self.by_url = dict(self.resources) | {names[url]: document for url, document in resources if url in names}
         self.issues = Issues()
+        self.gone = gone
+        self.leaving: dict[str, Node] = {}  # places that go, by path
         self.placed: set[int] = set()  # items, by identity, that stand in a place of their own
         self.context = Context(source=source, issues=self.issues, maps=codes)
         # The original as the engine reads it: what stands there already need not be written.
@@ -78,6 +88,7 @@ class Reversal:
         self.before.run(table)
         bundle.settled(self.before)
         self._recognise()
+        self._take_leave(table)
         done: set[tuple[str, int]] = set()
         for row in table.outbound:
             if row.origin.kind != "path" or self._is_said_elsewhere(
@@ -110,6 +121,28 @@ class Reversal:
             document = self._one(row.instance) if row.steps and not row.each_instance else None
             if document is not None:
                 self._add(row, self.tree.root, self._original(row.instance, ""), document)
+        for node in reversed(self.leaving.values()):  # last, because paths count what stands before
+            try:
+                self.tree.remove(node)
+            except ValueError:
+                self._cannot_say_deleted(node.path)
+
+    def _take_leave(self, table: Table) -> None:
+        """Find the places of what was made of the original and is there no more."""
+        known = {key for _, document in self.resources for key in keys(document)}
+        for row in table.outbound:
+            if not row.each_instance or row.origin.kind != "path":
+                continue
+            nodes = {node.path: node for node in self.tree.select(row.origin.text, self.tree.root)}
+            made = [item for (name, _), item in self.before.instances.items() if name == row.instance]
+            nameless = [item for item in made if not key(item.document)]
+            for document in self.gone:
+                if document["resourceType"] != row.instance.partition(":")[0] or known.intersection(keys(document)):
+                    continue
+                found = next((item for item in made if key(document) and key(item.document) == key(document)), None)
+                found = found or (alike(document, nameless) if not key(document) else None)
+                if found is not None and found.node_path in nodes:
+                    self.leaving[found.node_path] = nodes[found.node_path]
 
     def _recognise(self) -> None:
         """Call what the original speaks of by its name of today, where a business identifier tells that it is the same."""
@@ -289,7 +322,7 @@ class Reversal:
         self, row: Row, node: Node, olds: list[Any], news: list[Any]
     ) -> tuple[list[Node], list[Any], list[Any]]:
         """Where a row's items stand, and its items before and now: one of each where the element is one."""
-        places = self.tree.select(row.origin.text, node)
+        places = [place for place in self.tree.select(row.origin.text, node) if place.path not in self.leaving]
         return (places, olds, news) if repeats(row) else (places[:1], olds[:1], news[:1])
 
     def _waiting(self, row: Row, readings: list[Any], olds: list[Any], news: list[Any]) -> list[Any]:
@@ -395,11 +428,14 @@ class Reversal:
         if word:
             self.tree.put(row.origin.text, word, node)
             return
+        self._cannot_say_deleted(next((place.path for place in self.tree.select(row.origin.text, node)), ""))
+
+    def _cannot_say_deleted(self, path: str) -> None:
         self.issues.add(
             "not-supported",
             "此格式无法表示“删除”，对方仍会保留原值；请另行告知对方",
             "this format has no word for a deleted value, so the receiver keeps the one it has: tell them by other means",
-            next((place.path for place in self.tree.select(row.origin.text, node)), ""),
+            path,
             "warning",
         )
 

@@ -1,4 +1,4 @@
-"""Which resource of today is which of the original message: by business identifier, or by what it says."""
+"""Which resource of today is which of the original message (by business identifier, or by what it says), and which is gone."""
 
 from __future__ import annotations
 
@@ -35,3 +35,26 @@ def alike(document: Document, nameless: list[Instance]) -> Instance | None:
         if "code" in before and before["code"] == now.get("code"):
             return nameless.pop(at)
     return None
+
+
+def is_void(document: Document) -> bool:
+    """Whether a resource says of itself that it should never have been."""
+    status = document.get("verificationStatus", {})
+    codes = [coding.get("code") for coding in status.get("coding", ())] if isinstance(status, dict) else [status]
+    return "entered-in-error" in (document.get("status"), *codes)
+
+
+def without(document: Document, away: set[str]) -> Document:
+    """A resource without the items of its lists that are about what is away (a stay's diagnosis, with its rank and use)."""
+    if not away:
+        return document
+    return {
+        name: [item for item in value if not _is_about(item, away)] if isinstance(value, list) else value
+        for name, value in document.items()
+    }
+
+
+def _is_about(item: object, away: set[str]) -> bool:
+    if not isinstance(item, dict):
+        return False
+    return any(isinstance(one, dict) and one.get("reference") in away for one in (item, *item.values()))

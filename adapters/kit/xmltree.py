@@ -133,6 +133,23 @@ class XmlTree:
             self._set(place, text)
         return XmlNode(*place, self)
 
+    def remove(self, node: Node) -> None:
+        """Take an element away, with a wrapper (entryRelationship typeCode="COMP") that says nothing else and is empty then."""
+        if not isinstance(node, XmlNode) or node.attribute or node.element in (self._top, self.document.root):
+            raise ValueError(f"{node!r} cannot be removed: it is not an element inside the message")
+        element = node.element
+        while (parent := element.getparent()) is not None and parent not in (self._top, self.document.root):
+            if len(parent) > 1 or not parent.attrib or any(True for _ in self._own(parent)):
+                break
+            element = parent
+        parent, before = element.getparent(), element.getprevious()
+        assert parent is not None
+        if element.getnext() is None and before is not None:
+            before.tail = element.tail  # the end tag stays where it stood
+        parent.remove(element)
+        self._paths.clear()
+        self.changed = True
+
     def _start(self, node: Node | None) -> etree._Element:
         assert node is None or isinstance(node, XmlNode)
         return self._top if node is None else node.element

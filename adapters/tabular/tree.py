@@ -89,6 +89,10 @@ class RowTree:
             self.data = b""
         return CellNode(name, self)
 
+    def remove(self, node: Node) -> None:
+        """raises  ValueError: a row is the whole message, and nothing in it repeats"""
+        raise ValueError(f"{node.path!r} cannot be removed from a row")
+
     def nulled(self, path: str, node: Node | None = None) -> bool:
         """False: an empty cell says nothing, and no text says "delete this"."""
         return False

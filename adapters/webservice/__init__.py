@@ -4,6 +4,7 @@ from adapters.kit.contract import Adapter
 from adapters.kit.xmlpath import compile_path
 from adapters.webservice.encode import encode, new
 from adapters.webservice.parse import envelope, parse
+from adapters.webservice.renew import renew
 from adapters.webservice.reply import accept, refuse, understand
 
 adapter = Adapter(
@@ -13,6 +14,7 @@ adapter = Adapter(
     encode=encode,
     check_path=compile_path,
     new=new,
+    renew=renew,
     accept=accept,
     refuse=refuse,
     understand=understand,

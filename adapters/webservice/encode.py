@@ -22,10 +22,15 @@ def new(kind: str, source: Source, control_id: str) -> RequestTree:
     """An empty request of that kind, with its header."""
     root = etree.Element("Request")
     header = etree.SubElement(root, "Header")
-    etree.SubElement(header, "SourceSystem").text = str(source.options.get("source_system", "GATEWAY"))
+    etree.SubElement(header, "SourceSystem").text = sender(source)
     etree.SubElement(header, "MessageID").text = control_id
     top = etree.SubElement(etree.SubElement(root, "Body"), kind)
     return tree_of(made(root, source), top, source)
+
+
+def sender(source: Source) -> str:
+    """What we are called in Header/SourceSystem."""
+    return str(source.options.get("source_system", "GATEWAY"))
 
 
 def made(root: etree._Element, source: Source) -> Document:

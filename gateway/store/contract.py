@@ -124,6 +124,7 @@ class MessageFilter:
     source: str = ""
     state: str = ""
     kind: str = ""
+    control_id: str = ""
     since: int = 0
     until: int = 0
     after: int = 0

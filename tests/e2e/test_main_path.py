@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from adapters.hl7v2 import adapter as hl7v2
 from adapters.hl7v2.frame import framed
@@ -29,6 +30,7 @@ from gateway.store.contract import Balance, MessageFilter
 
 MAPPINGS = Path(__file__).parents[2] / "mappings"
 HOSPITAL, COUNTY, CENTRE = "990100001", "990200002", "990300003"
+CLINICAL = "http://terminology.hl7.org/CodeSystem"
 CLINIC = Principal("centre-doctor", CENTRE, "clinic")
 DOCTOR = Principal("hospital-doctor", HOSPITAL, "hospital")
 STRANGER = Principal("county-doctor", COUNTY, "hospital")
@@ -237,6 +239,51 @@ def test_the_clinic_finds_its_plan_by_one_search_and_the_hospital_hears_that_it_
     assert [job.state for job in gateway.store.jobs(target="demo-his")] == ["acknowledged"]
     hl7v2.parse(told.encode("gb18030"), Source("x", "x", format="hl7v2"))
     assert find(gateway, "Task", ("code", "plan-take-up"), ("status", "requested")) == []
+
+
+def admitted_and_discharged(gateway: Gateway, *further: str) -> None:
+    """A stay told by the HIS alone, with segments that no table speaks of."""
+    text = hl7("ADT_A03.discharge-to-community").decode() + "".join(segment + "\r" for segment in further)
+    feed(gateway, "demo-his", text.encode())
+    if not find(gateway, "CarePlan"):
+        feed(gateway, "demo-emr", case("cda/cases/C0025.full.xml"))
+
+
+def test_what_the_hospital_sent_and_nobody_maps_comes_back_to_it_untouched(gateway: Gateway, his: His) -> None:
+    admitted_and_discharged(gateway, "ZZ1|1|院内字段^甲&乙|\\F\\", "AL1|1|DA|B01^青霉素|MO|皮疹")
+    patient = one(gateway, "Patient")
+    allergy = one(gateway, "AllergyIntolerance")
+    gateway.door.update("Patient", patient["id"], patient | {"birthDate": "1956-03-13"}, GATEWAY)
+    void = {"coding": [{"system": f"{CLINICAL}/allergyintolerance-verification", "code": "entered-in-error"}]}
+    del allergy["clinicalStatus"]
+    gateway.door.update("AllergyIntolerance", allergy["id"], allergy | {"verificationStatus": void}, GATEWAY)
+    move(gateway, take_up(gateway), CLINIC, status="accepted")
+    gateway.drain()
+    (told,) = his.received
+    sent = hl7("ADT_A03.discharge-to-community").decode().strip().split("\r")
+    lines = told.strip().split("\r")
+    header = lines[0].split("|")
+    assert (header[2:6], header[8]) == (["GATEWAY", "ALLIANCE", "HIS", "990100001"], "ADT^A08^ADT_A01")
+    assert header[9] == str(gateway.store.jobs(target="demo-his")[0].id)
+    assert lines[1].startswith("EVN|A08|")
+    assert "ZZ1|1|院内字段^甲&乙|\\F\\" in lines
+    assert 'AL1|""|""|""|""|""' in lines
+    assert "|19560313|F|" in next(line for line in lines if line.startswith("PID"))
+    assert [line for line in sent if line.startswith(("PV2", "PR1"))] == [
+        line for line in lines if line.startswith(("PV2", "PR1"))
+    ]
+
+
+def test_where_the_original_is_gone_a_new_message_is_written(gateway: Gateway, his: His) -> None:
+    admitted_and_discharged(gateway, "ZZ1|1|院内字段")
+    (kept,) = gateway.store.messages(MessageFilter(source="demo-his"))
+    with gateway.store._database.writing() as connection:  # type: ignore[attr-defined]  # as a retention rule would
+        connection.execute(text("UPDATE message SET body = :none WHERE id = :id"), {"none": b"", "id": kept.id})
+    move(gateway, take_up(gateway), CLINIC, status="accepted")
+    gateway.drain()
+    (told,) = his.received
+    assert "ZZ1" not in told
+    assert "P0000101" in told
 
 
 def test_a_plan_is_moved_by_its_parties_alone_and_only_along_the_table(gateway: Gateway) -> None:

@@ -53,11 +53,11 @@ class Small:
         received = Received(data, "2026-11-22T08:00:00.000Z", "1", adapter.media_type)
         return engine.to_bundle(parsed(data), self.tables, CODES, SOURCE, received)
 
-    def back(self, resources: list[tuple[str, Document]], data: bytes) -> bytes:
-        """Resources written over a message."""
+    def back(self, resources: list[tuple[str, Document]], data: bytes, gone: tuple[Document, ...] = ()) -> bytes:
+        """Resources written over a message; gone: what was made of it and is deleted since."""
         assert adapter.encode is not None
         tree = parsed(data)
-        self.issues = inverse.to_tree(resources, tree, self.tables, CODES, SOURCE, data)
+        self.issues = inverse.to_tree(resources, tree, self.tables, CODES, SOURCE, data, gone)
         return adapter.encode(tree, SOURCE)
 
     def new(self, *resources: Document) -> str:
