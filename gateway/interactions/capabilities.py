@@ -7,24 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.fhir.elements import resource_types
-from gateway.interactions.change import Document
+from gateway.interactions.change import Document, Limits
 from gateway.interactions.operation import Definition, Operations
+from gateway.interactions.request import PATCH_FORMATS
+from gateway.interactions.routes import interactions
 from gateway.search.extract import left_out
 from gateway.search.parameters import parameters
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
-
-INTERACTIONS = (
-    "read",
-    "vread",
-    "update",
-    "patch",
-    "delete",
-    "history-instance",
-    "create",
-    "search-type",
-)
 
 _INTEGRITY = (
     "引用：写入时，相对引用 (Type/id) 所指必须存在；仍能按引用参数检索到引用者的资源不能删除。其他服务器上的绝对引用、"
@@ -47,16 +38,15 @@ def statement(door: Door, operations: Operations | None = None) -> Document:
         "implementation": {"description": "医联体互联网关 alliance gateway", "url": door.base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/merge-patch+json"],
+        "patchFormat": list(PATCH_FORMATS),
         "rest": [
             {
                 "mode": "server",
                 **({"documentation": _INTEGRITY} if enforced else {}),
                 "resource": [
-                    _resource(name, door.limits.update_as_create, enforced) | _operations(performed, name)
-                    for name in sorted(resource_types())
+                    _resource(name, door.limits) | _operations(performed, name) for name in sorted(resource_types())
                 ],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [{"code": code} for code in interactions("")],
                 **_operations([definition for definition in performed if "system" in definition.levels], ""),
             }
         ],
@@ -74,17 +64,18 @@ def _operations(definitions: Sequence[Definition], resource_type: str) -> Docume
 
 
 @functools.cache
-def _resource(resource_type: str, update_as_create: bool, enforced: bool) -> dict[str, Any]:
+def _resource(resource_type: str, limits: Limits) -> dict[str, Any]:
+    enforced = limits.referential_integrity and limits.deletion_integrity
     found: dict[str, Any] = {
         "type": resource_type,
-        "interaction": [{"code": code} for code in INTERACTIONS],
-        "versioning": "versioned-update",
+        "interaction": [{"code": code} for code in interactions("Type")],
+        "versioning": "versioned-update" if limits.if_match_required else "versioned",
         "readHistory": True,
-        "updateCreate": update_as_create,
+        "updateCreate": limits.update_as_create,
         "conditionalCreate": True,
-        "conditionalRead": "not-match",
+        "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "conditionalDelete": "single",
+        "conditionalDelete": "multiple" if limits.delete_multiple else "single",
         "referencePolicy": ["literal", "enforced"] if enforced else ["literal"],
         "searchInclude": [f"{resource_type}:{code}" for code in _references(resource_type)],
         "searchRevInclude": _reverse().get(resource_type, []),

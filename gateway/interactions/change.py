@@ -58,6 +58,8 @@ class Limits:
     rounds                  of consequences of consequences
     full_text               types that _text and _content find
     update_as_create        whether PUT Type/id may create
+    if_match_required       whether a change of what is there needs If-Match (428 without)
+    delete_multiple         whether a conditional delete may delete several
     referential_integrity   whether references to what is not there are refused
     deletion_integrity      whether it is refused to delete what others refer to
     """
@@ -68,6 +70,8 @@ class Limits:
     attempts: int = 5
     rounds: int = 10
     update_as_create: bool = True
+    if_match_required: bool = False
+    delete_multiple: bool = False
     referential_integrity: bool = True
     deletion_integrity: bool = True
     body_bytes: int = 16 * 1024 * 1024
@@ -103,4 +107,6 @@ class Entry:
     resource: Document | None = None
     full_url: str = ""
     if_match: str = ""
+    if_none_match: str = ""
+    if_modified_since: str = ""
     path: tuple[str, ...] = field(default=())

@@ -44,6 +44,21 @@ def copied(value: Any) -> Any:
     return value
 
 
+def extent(value: Any) -> tuple[int, int]:
+    """How many values a value holds, itself among them, and how deep they are nested."""
+    count, depth, level = 0, 0, [value]
+    while level:
+        count += len(level)
+        depth += 1
+        level = [
+            child
+            for parent in level
+            if type(parent) is dict or type(parent) is list
+            for child in (parent.values() if type(parent) is dict else parent)
+        ]
+    return count, depth
+
+
 def same_content(one: Document, other: Document) -> bool:
     """Whether two documents say the same, apart from what the server itself puts into meta; 1.0 and 1.00 are not the same."""
     return _same(_without_stamp(one), _without_stamp(other))

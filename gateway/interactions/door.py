@@ -14,6 +14,7 @@ from gateway.fhir.errors import Busy
 from gateway.fhir.principal import Principal
 from gateway.interactions import create, delete, history, patch, read, search, transaction, update, vread
 from gateway.interactions.change import Answer, Change, Consequence, Document, Effects, Entry, Limits, Rule
+from gateway.interactions.patched import Patch
 from gateway.search.extract import extract
 from gateway.search.parse import parse
 from gateway.search.query import Entry as IndexEntry
@@ -81,14 +82,15 @@ class Door:
         principal: Principal,
         if_match: str = "",
         criteria: str = "",
+        if_none_match: str = "",
     ) -> Answer:
         """A new version of Type/id, or of the one resource that fits criteria; nothing when nothing is different."""
-        return update.update(self, resource_type, id, resource, principal, if_match, criteria)
+        return update.update(self, resource_type, id, resource, principal, if_match, criteria, if_none_match)
 
     def patch(
-        self, resource_type: str, id: str, part: Document, principal: Principal, if_match: str = "", criteria: str = ""
+        self, resource_type: str, id: str, part: Patch, principal: Principal, if_match: str = "", criteria: str = ""
     ) -> Answer:
-        """A new version with a part of the document replaced (JSON merge patch)."""
+        """A new version with a patch applied: a JSON Patch, a FHIRPath Patch, or a part of the document (patched.py)."""
         return patch.patch(self, resource_type, id, part, principal, if_match, criteria)
 
     def delete(

@@ -108,6 +108,8 @@ def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
             resource=read.resource if read.method in ("POST", "PUT", "PATCH") else None,
             full_url=read.full_url,
             if_match=read.if_match,
+            if_none_match=read.if_none_match,
+            if_modified_since=read.if_modified_since,
             path=parts,
         ),
         tuple(issues),

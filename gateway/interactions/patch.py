@@ -1,12 +1,13 @@
-"""patch: a new version with a part of the document replaced. FHIR R4 http.html#patch, in the merge form that clients send."""
+"""patch: a new version with a part of the document replaced. FHIR R4 http.html#patch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from gateway.fhir.principal import Principal
-from gateway.interactions.change import Answer, Document
+from gateway.interactions.change import Answer
 from gateway.interactions.entries import single
+from gateway.interactions.patched import Patch
 from gateway.interactions.write import write
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def patch(
     door: Door,
     resource_type: str,
     id: str,
-    part: Document,
+    part: Patch,
     principal: Principal,
     if_match: str = "",
     criteria: str = "",

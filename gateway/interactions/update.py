@@ -21,11 +21,14 @@ def update(
     principal: Principal,
     if_match: str = "",
     criteria: str = "",
+    if_none_match: str = "",
 ) -> Answer:
     """Status 200, or 201 where it was created; a document that says nothing new makes no version.
 
     raises  PreconditionFailed for a stale If-Match, or where several fit the condition
     """
-    entry = single("PUT", resource_type, resource, id=id, if_match=if_match, criteria=criteria)
+    entry = single(
+        "PUT", resource_type, resource, id=id, if_match=if_match, criteria=criteria, if_none_match=if_none_match
+    )
     refuse_invalid([("", resource)])
     return door.attempt(principal, lambda within: write(door, [entry], within)[0])

@@ -17,7 +17,8 @@ from gateway.fhir.errors import Fault, Invalid, Issue, NotFound, PreconditionFai
 from gateway.interactions.change import Answer, Change, Document, Entry
 from gateway.interactions.document import copied, instant, same_content, stamped
 from gateway.interactions.entries import read_entries, whole
-from gateway.interactions.merge_patch import merged
+from gateway.interactions.http_date import tags
+from gateway.interactions.patched import patched
 from gateway.interactions.referrers import refuse_referred
 from gateway.interactions.resolve import Target, names_to_lock, refuse_dangling, rewrite_references, targets
 from gateway.store.contract import Transaction, Version, Write
@@ -111,9 +112,7 @@ def _change(door: Door, entry: Entry, target: Target | None, current: dict[tuple
     if entry.method == "PATCH":
         if before is None:
             raise not_found(target.resource_type)
-        after = merged(
-            before, copied(entry.resource), f"{entry.place}.resource" if entry.place else target.resource_type
-        )
+        after = patched(before, entry.resource or {}, f"{entry.place}.resource" if entry.place else "patch")
         refuse_invalid([(entry.place, after)])
         return Change(target.resource_type, target.id, before, after, "PUT")
     if stands is None and entry.method == "PUT" and entry.id and not door.limits.update_as_create:
@@ -128,9 +127,18 @@ def _change(door: Door, entry: Entry, target: Target | None, current: dict[tuple
 
 
 def _refuse_stale(entry: Entry, stands: Version | None) -> None:
+    if entry.if_none_match and entry.method != "DELETE" and stands is not None and not stands.deleted:
+        found = tags(entry.if_none_match)
+        if "*" in found or str(stands.version) in found:
+            raise PreconditionFailed(
+                "conflict",
+                zh="If-None-Match 要求该资源或该版本尚不存在，而它已存在。",
+                en="If-None-Match asks that the resource, or this version, is not there, and it is: read it first.",
+                at=entry.place,
+            )
     if not entry.if_match:
         return
-    wanted = {tag.strip().removeprefix("W/").strip('"') for tag in entry.if_match.split(",")}
+    wanted = set(tags(entry.if_match))
     if (stands is None or stands.deleted) or ("*" not in wanted and str(stands.version) not in wanted):
         raise PreconditionFailed(
             "conflict",

@@ -132,6 +132,23 @@ class MessageFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class PastFilter:
+    """Which versions a history shows; empty fields do not narrow.
+
+    since  written at or after this instant
+    at     current at some time of this interval, both ends inclusive
+    after  the mark of the page before, which goes on below it
+    """
+
+    resource_type: str = ""
+    id: str = ""
+    since: int = 0
+    at: tuple[int, int] | None = None
+    count: int = 20
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """The conservation law for one source: received + replayed = stored + duplicate + superseded + quarantined + in flight.
 
@@ -233,6 +250,12 @@ class Store(Protocol):
     def vread(self, resource_type: str, id: str, version: int, principal: Principal) -> Version | None: ...
     def history(self, resource_type: str, id: str, principal: Principal, count: int = 20, before: int = 0) -> Page:
         """Versions of one resource, newest first; before: only versions below that number (0: from the newest)."""
+
+    def past(self, where: PastFilter, principal: Principal) -> Page:
+        """Versions of one resource, of a type or of all, newest first, deletions among them; without a total."""
+
+    def settled_until(self) -> int:
+        """An instant at or before which no further version will appear, for who asks again for what is new since then."""
 
     def search(self, query: Query, principal: Principal) -> Page: ...
     def counts(self, principal: Principal) -> dict[str, int]:

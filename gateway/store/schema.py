@@ -43,6 +43,8 @@ version = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("method", Text, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    # The history of a type and of the system is read newest first, from where the page before ended.
+    Index("version_updated_at", "updated_at", "rid", "version"),
 )
 
 index_exact = Table(

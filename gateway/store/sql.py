@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Query, Value
-from gateway.store import jobs, messages, migrations, progress, search_sql, versions
-from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, Version, Write
+from gateway.store import jobs, messages, migrations, past, progress, search_sql, versions
+from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, PastFilter, Version, Write
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
 from gateway.store.identified import identified
@@ -169,6 +169,14 @@ class SqlStore:
             rows, total = versions.history(connection, resource_type, id, count, before)
         further = len(rows) > count
         return Page(rows[:count], total=total, next=str(rows[count - 1].version) if further and count else "")
+
+    def past(self, where: PastFilter, principal: Principal) -> Page:
+        with self._database.reading() as connection:
+            return past.past(connection, where, principal, self._restrict)
+
+    def settled_until(self) -> int:
+        with self._database.reading() as connection:
+            return past.settled_until(connection)
 
     def search(self, query: Query, principal: Principal) -> Page:
         with self._database.reading() as connection:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gateway.store.database import Database
 
-HEAD = "0002"
+HEAD = "0003"
 
 
 def upgrade(database: Database) -> None:

@@ -1,0 +1,156 @@
+"""Which interaction a method and a path mean: one table, from which the CapabilityStatement and the OpenAPI are told as well."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gateway.fhir import document, elements
+from gateway.fhir.errors import NotFound, Unsupported
+from gateway.interactions import operation, rest
+from gateway.interactions.door import Door
+from gateway.interactions.operation import Operation, Operations
+from gateway.interactions.reply import Reply, answer
+from gateway.interactions.request import ID, Request
+
+Handler = Callable[[Door, Request], Reply]
+
+
+class Route(NamedTuple):
+    """What is carried out, in the words of CapabilityStatement.rest.interaction, and what does it."""
+
+    interactions: tuple[str, ...]
+    handle: Handler
+
+
+TABLE: dict[str, dict[str, Route]] = {
+    "": {"POST": Route(("transaction", "batch"), rest.bundle)},
+    "_history": {"GET": Route(("history-system",), rest.history)},
+    "Type": {
+        "GET": Route(("search-type",), rest.search),
+        "POST": Route(("create",), rest.create),
+        "PUT": Route(("update",), rest.update),
+        "PATCH": Route(("patch",), rest.patch),
+        "DELETE": Route(("delete",), rest.delete),
+    },
+    "Type/_search": {"POST": Route(("search-type",), rest.search)},
+    "Type/_history": {"GET": Route(("history-type",), rest.history)},
+    "Type/id": {
+        "GET": Route(("read",), rest.read),
+        "PUT": Route(("update",), rest.update),
+        "PATCH": Route(("patch",), rest.patch),
+        "DELETE": Route(("delete",), rest.delete),
+    },
+    "Type/id/_history": {"GET": Route(("history-instance",), rest.history)},
+    "Type/id/_history/version": {"GET": Route(("vread",), rest.vread)},
+}
+
+
+def interactions(place: str) -> list[str]:
+    """The interactions of a type ("Type") or of the system (""), in the order of the table."""
+    found: dict[str, None] = {}
+    for where, methods in TABLE.items():
+        if where.startswith("Type") == bool(place):
+            found |= dict.fromkeys(code for route in methods.values() for code in route.interactions)
+    return list(found)
+
+
+class Routes:
+    """The table, and beside it what a server has of its own: its operations, its statement, what it carries out later."""
+
+    def __init__(self, operations: Operations, metadata: Handler, own: dict[str, dict[str, Handler]]) -> None:
+        self._operations = operations
+        self._metadata = metadata
+        self._own = own
+
+    def find(self, request: Request) -> Handler:
+        """The handler of a request.
+
+        raises  NotFound, Unsupported (404, 405) with what there is instead
+        """
+        method = "GET" if request.method == "HEAD" else request.method
+        methods = self._methods(request.path)
+        found = methods.get(method)
+        if found is None:
+            raise _not_by_this(request.method, ", ".join(sorted(methods)))
+        return found.handle if type(found) is Route else found  # type: ignore[return-value]
+
+    def _methods(self, path: tuple[str, ...]) -> dict[str, Route] | dict[str, Handler]:
+        if len(path) == 2 and path[0] in elements.resource_types() and ID.fullmatch(path[1]):
+            return TABLE["Type/id"]
+        place = _place(path)
+        if place in TABLE:
+            return TABLE[place]
+        if place == "metadata":
+            return {"GET": self._metadata}
+        if place in self._own:
+            return self._own[place]
+        if place == "$":
+            return self._of_operation(path)
+        raise _no_such_place()
+
+    def _of_operation(self, path: tuple[str, ...]) -> dict[str, Handler]:
+        *place, code = path
+        if len(place) > 2 or (place and place[0] not in elements.resource_types()):
+            raise _no_such_place()
+        if len(place) == 2 and not ID.fullmatch(place[1]):
+            raise _no_such_id()
+        found = operation.find(self._operations, code[1:], *place, *[""] * (2 - len(place)))
+        perform = functools.partial(_operate, found)
+        return {"POST": perform} if found.definition.affects_state else {"GET": perform, "POST": perform}
+
+
+def _place(path: tuple[str, ...]) -> str:
+    """The row of the table that a path means: Patient/1/_history is Type/id/_history. Raises for what can be none."""
+    if not path or path in (("metadata",), ("_history",)):
+        return "".join(path)
+    if path[-1].startswith("$"):
+        return "$"
+    if path[0].startswith("_"):
+        return path[0]
+    if path[0] not in elements.resource_types():
+        raise Unsupported(
+            zh="网址中没有 R4 资源类型；见 metadata。",
+            en="The URL names no R4 resource type: see metadata for what there is.",
+            status=404,
+        )
+    if len(path) == 1 or path[1].startswith("_"):
+        return "/".join(("Type", *path[1:]))
+    if not ID.fullmatch(path[1]):
+        raise _no_such_id()
+    rest_of_it = path[2:] if len(path) < 4 else (path[2], "version", *path[4:])
+    return "/".join(("Type", "id", *rest_of_it))
+
+
+def _operate(found: Operation, door: Door, request: Request) -> Reply:
+    body = request.resource() if request.method == "POST" and request.body else None
+    values, criteria = operation.read(found, request.pairs, body)
+    resource_type, id, *_ = *request.path[:-1], "", ""
+    done = found.run(operation.Asked(door, request.principal, resource_type, id, values, criteria))
+    return answer(request, done if isinstance(done, bytes) else document.write(done))
+
+
+def _not_by_this(method: str, allowed: str) -> Unsupported:
+    error = Unsupported(
+        zh=f"此处不支持 {method}；可用：{allowed}。",
+        en=f"{method} is not possible here: use {allowed}.",
+        status=405,
+    )
+    error.allowed = allowed  # type: ignore[attr-defined]
+    return error
+
+
+def _no_such_place() -> Unsupported:
+    return Unsupported(
+        zh="没有这个网址；见 metadata 中列出的交互。",
+        en="There is nothing at this URL: see metadata for what there is.",
+        status=404,
+    )
+
+
+def _no_such_id() -> NotFound:
+    return NotFound(
+        zh="id 只能是 1 至 64 个字母、数字、“-”和“.”。",
+        en="An id is 1 to 64 letters, digits, hyphens and dots: correct it.",
+    )
