@@ -90,6 +90,11 @@ class Gateway:
             done += step
         return done
 
+    def reload(self) -> None:
+        """Take tables and codes as they are on the disk now. Raises Invalid for a wrong row: then nothing has changed."""
+        self.exchange.reload()
+        seed.organizations(self.door, _organisations(self.exchange))
+
     def close(self) -> None:
         self.store.close()
 

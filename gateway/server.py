@@ -1,4 +1,4 @@
-"""How a process of the gateway runs: uvicorn for HTTP, a plain event loop for the rest, and a clean end on SIGTERM."""
+"""How a process of the gateway runs: uvicorn for HTTP, a plain event loop for the rest, a clean end on SIGTERM."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def building(build: Callable[[], Gateway]) -> Iterator[Gateway]:
-    """A gateway for the length of a block, with logging as the settings say."""
-    from gateway import log
+    """A gateway for the length of a block, with logging as the settings say; SIGHUP reads its tables again."""
+    from gateway import hangup, log
     from gateway.settings import settings
 
     log.begin(settings())
     gateway = build()
     try:
-        yield gateway
+        with hangup.reloading(gateway):
+            yield gateway
     finally:
         gateway.close()
 

@@ -48,7 +48,11 @@ def mappings(ground: Ground) -> Iterator[Finding]:
         yield Finding("fail", issue.zh, issue.en, "改正该行", "correct that row")
     if not issues:
         tables = len(list(folder.glob("**/*[[]*].csv")))
-        yield Finding("ok", f"映射表 {tables} 张，代码表 {len(maps)} 张", f"{tables} tables, {len(maps)} code maps")
+        yield Finding(
+            "ok",
+            f"映射表 {tables} 张，代码表 {len(maps)} 张；运行中的网关收到 SIGHUP 时重新读取",
+            f"{tables} tables, {len(maps)} code maps; a running gateway reads them again on SIGHUP",
+        )
 
 
 def _wrong_rows(exchange: Exchange) -> tuple[Issue, ...]:
