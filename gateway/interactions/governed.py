@@ -42,7 +42,7 @@ class Governed:
         """The state that a Task is in. Raises Invalid."""
         return state_of(self.machine, task)
 
-    def sides(self, task: Document, transaction: Transaction) -> set[str]:
+    def sides(self, task: Document, transaction: Transaction) -> frozenset[str]:
         """Which of the machine's actors the Principal is for this Task."""
         return actors(transaction.principal, task, self.machine.actors, transaction)
 
@@ -102,13 +102,11 @@ class Governed:
         resource = provenance(task, activity, actor, at, who.organisation, who.name)
         return {"resource": resource, "request": {"method": "POST", "url": "Provenance"}}
 
-    def moved(self, task: Document, taken: Edge, reason: str) -> Document:
-        """The entry that takes a Task along an edge, without being asked; reason: told unless the Task has one already."""
-        after = {name: value for name, value in task.items() if name != "businessStatus"}
-        after["status"] = self.machine.states[taken.to].status
+    def moved(self, task: Document, taken: Edge, reason: Document) -> Document:
+        """The entry that takes a Task along an edge; reason: its statusReason."""
+        after = {**task, "status": self.machine.states[taken.to].status, "statusReason": reason}
         if self.machine.system:
             after["businessStatus"] = {"coding": [{"system": self.machine.system, "code": taken.to}]}
-        after["statusReason"] = {"text": reason}
         return put(after)
 
 

@@ -15,15 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.access.actor import actors, organisation_codes
+from gateway.access.actor import organisation_codes
 from gateway.fhir.canonical import BASE, code_system
 from gateway.fhir.document import read
-from gateway.fhir.errors import Conflict, Forbidden
-from gateway.fhir.lifecycle import Edge, Machine, load
-from gateway.fhir.provenance import provenance
-from gateway.fhir.transition import begin, begun, edge, govern, state_of
+from gateway.fhir.errors import Conflict
+from gateway.fhir.lifecycle import Machine, load
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
+from gateway.interactions.governed import Governed, put
 from gateway.plans.discharge import default_name, defaults, is_default, is_discharge_plan, is_silent, origin
 from gateway.plans.due import standing
 from gateway.plans.planned import Document, Options, planned
@@ -39,6 +38,13 @@ ENDED = ("revoked", "completed", "entered-in-error")  # CarePlan.status: workflo
 def machine(code: str) -> Machine:
     """The table of one kind of plan Task: plan-take-up or plan-activity."""
     return load(FOLDER / MACHINES[code])
+
+
+@cache
+def governed(code: str, base: str = BASE, zone: str = "+08:00") -> Governed:
+    """The Tasks of one kind, under one alliance's names."""
+    name = ("计划任务", "a plan's Task")
+    return Governed(code, machine(code), name, ("取消（cancelled）并写明原因", "cancel it with a reason"), base, zone)
 
 
 def code_of(task: Document | None, base: str = BASE) -> str:
@@ -59,44 +65,25 @@ class Plans:
         """Judge one change of a plan's Task, and complete it."""
         if change.resource_type != "Task":
             return
-        code, principal = code_of(change.before or change.after, self.options.base), transaction.principal
+        code = code_of(change.before or change.after, self.options.base)
         if not code:
             return
-        if change.after is None:
-            raise Conflict(
-                "business-rule",
-                zh="计划任务不能删除；请取消（cancelled）并写明原因。",
-                en="a plan's Task cannot be deleted; cancel it with a reason.",
-                at="Task",
-            )
-        table = machine(code)
-        if change.before is None:
-            begin(table, change.after, actors(principal, change.after, table.actors, transaction))
-            return
-        before = change.before
-        if principal.role == "source":
-            if begun(table, before, change.after):  # a repeated or corrected discharge: what was done stands
+        kind, before = self._kind(code), None
+        if transaction.principal.role == "source" and change.before and change.after:
+            if kind.repeats(change, transaction):  # a repeated or corrected discharge: what was done stands
                 self._refuse_late_receiver(code, change, transaction)
-                change.after.clear()
-                change.after.update(before)
-                return
-            before = _corrected(table, before, change.after)
-        sides = actors(principal, change.before, table.actors, transaction)
-        if not sides:
-            raise Forbidden(
-                "business-rule",
-                zh="计划任务只能由申请方（Task.requester）或执行方（Task.owner）更新。",
-                en="only the placer (Task.requester) or the receiver (Task.owner) may update a plan's Task.",
-                at="Task",
-            )
-        taken = govern(table, before, change.after, sides, merging=principal.role == "gateway")
-        if taken is None:
+            else:
+                before = _corrected(kind, change.before, change.after)
+        taken = kind.judge(change, transaction, before)
+        if taken is None or change.after is None:
             return
-        at = instant(transaction.now(), self.options.zone)
-        change.after["lastModified"] = at
-        begun_now = machine(code).states[taken.to].status in ("accepted", "in-progress", "completed")
+        begun_now = kind.machine.states[taken.to].status in ("accepted", "in-progress", "completed")
         if begun_now and "start" not in (change.after.get("executionPeriod") or {}):
+            at = change.after["lastModified"]
             change.after["executionPeriod"] = {"start": at, **(change.after.get("executionPeriod") or {})}
+
+    def _kind(self, code: str) -> Governed:
+        return governed(code, self.options.base, self.options.zone)
 
     def _refuse_late_receiver(self, code: str, change: Change, transaction: Transaction) -> None:
         assert change.before is not None
@@ -143,18 +130,13 @@ class Plans:
 
     def _of_task(self, change: Change, code: str, transaction: Transaction) -> Iterator[Document]:
         assert change.after is not None
-        if change.before is None:
-            return
-        table = machine(code)
-        taken = edge(table, change.before, change.after, table.actors)
+        kind = self._kind(code)
+        taken = kind.taken(change)
         if taken is None:
             return
-        at, who = instant(transaction.now(), self.options.zone), transaction.principal
-        event = {"system": code_system(f"{code}-event", self.options.base), "code": taken.event, "display": taken.zh}
-        record = provenance(change.after, event, taken.actor, at, who.organisation, who.name)
-        yield {"resource": record, "request": {"method": "POST", "url": "Provenance"}}
+        yield kind.record(change.after, taken, transaction)
         if code == "plan-take-up" and change.after.get("status") == "accepted":
-            yield from self._joined(change.after, at, transaction)
+            yield from self._joined(change.after, instant(transaction.now(), self.options.zone), transaction)
 
     def _joined(self, task: Document, at: str, transaction: Transaction) -> Iterator[Document]:
         """The receiver's membership of the plan's CareTeam begins with its acceptance."""
@@ -170,7 +152,7 @@ class Plans:
                 if owner and not any(_same(p.get("member"), owner, transaction) for p in participants):
                     participants.append({"member": owner, "period": {"start": at}})
                 if participants != team.get("participant", []):
-                    yield _put({**team, "participant": participants})
+                    yield put({**team, "participant": participants})
 
     def _of_plan(self, change: Change, transaction: Transaction) -> Iterator[Document]:
         assert change.before is not None
@@ -185,7 +167,7 @@ class Plans:
         for code, task in self._tasks(change, transaction):
             if (
                 code != "plan-activity"
-                or state_of(machine(code), task).kind != "start"
+                or self._kind(code).state(task).kind != "start"
                 or not task.get("groupIdentifier")
             ):
                 continue
@@ -204,20 +186,17 @@ class Plans:
                 for version in page.matches:
                     task = read(version.content)
                     code = code_of(task, self.options.base)
-                    if code and state_of(machine(code), task).kind != "end":
+                    if code and self._kind(code).state(task).kind != "end":
                         yield code, task
                 after = page.next
                 if not after:
                     break
 
     def _cancelled(self, code: str, task: Document, reason: str, transaction: Transaction) -> Iterator[Document]:
-        table = machine(code)
-        sides = actors(transaction.principal, task, table.actors, transaction)
-        exits: list[Edge] = [
-            e for e in table.exits(state_of(table, task).name, sides) if table.states[e.to].status == "cancelled"
-        ]
-        if exits:
-            yield _put({**task, "status": table.states[exits[0].to].status, "statusReason": {"text": reason}})
+        kind = self._kind(code)
+        exits = kind.machine.exits(kind.state(task).name, kind.sides(task, transaction))
+        for taken in [e for e in exits if kind.machine.states[e.to].status == "cancelled"][:1]:
+            yield kind.moved(task, taken, {"text": reason})
 
 
 def merge(before: Document, after: Document, options: Options) -> None:
@@ -245,12 +224,12 @@ def merge(before: Document, after: Document, options: Options) -> None:
             after[name] = value
 
 
-def _corrected(table: Machine, before: Document, after: Document) -> Document:
+def _corrected(kind: Governed, before: Document, after: Document) -> Document:
     """The stored Task as a sender's repetition may correct it while nobody has answered: to whom it is addressed.
 
     A receiver known only by name does not take the place of one that is known.
     """
-    if state_of(table, after).kind != "start":
+    if kind.state(after).kind != "start":
         return before
     if "authoredOn" in before:  # the first time of asking counts
         after["authoredOn"] = before["authoredOn"]
@@ -262,10 +241,6 @@ def _corrected(table: Machine, before: Document, after: Document) -> Document:
 def _place(task: Document) -> tuple[str, str]:
     """Which activity, and which slot of it, a Task stands for."""
     return str(task["groupIdentifier"].get("value", "")), str(task["identifier"][0].get("value", "")).rpartition("-")[2]
-
-
-def _put(resource: Document) -> Document:
-    return {"resource": resource, "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}}
 
 
 def _current(references: Any, transaction: Transaction) -> list[Document]:

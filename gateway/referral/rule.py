@@ -14,15 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.access.actor import actors, organisation_codes
+from gateway.access.actor import organisation_codes
 from gateway.fhir.canonical import BASE, code_system, sid
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden, Invalid
-from gateway.fhir.lifecycle import Edge
-from gateway.fhir.provenance import provenance
-from gateway.fhir.transition import begin, begun, edge, govern, state_of
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
+from gateway.interactions.governed import Governed, keep, put
 from gateway.referral.transitions import first_state, is_referral, is_referral_task, machine
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction
@@ -41,32 +39,16 @@ class Referral:
         """Judge one change of a coordination Task, and complete it."""
         if change.resource_type != "Task" or not is_referral_task(change.before or change.after, self.base):
             return
-        table, principal = machine(self.base), transaction.principal
-        if change.after is None:
-            raise Conflict(
-                "business-rule",
-                zh="转诊任务不能删除；请撤回（withdrawn）或作废（void）。",
-                en="a referral's Task cannot be deleted; withdraw or discard it.",
-                at="Task",
-            )
-        if change.before is None:
+        if change.before is None and change.after is not None:
             _refuse_answer_to_nothing(change.after)
-            begin(table, change.after, actors(principal, change.after, table.actors, transaction))
+        self._kind.judge(change, transaction)
+        if change.before is None and change.after is not None:
             _need_focus(change.after)
-            return
-        if principal.role == "source" and "status" in change.after and begun(table, change.before, change.after):
-            keep(change)  # a sender repeats its request: what has happened since stands
-            return
-        sides = actors(principal, change.before, table.actors, transaction)
-        if not sides:
-            raise Forbidden(
-                "business-rule",
-                zh="转诊任务只能由申请方（Task.requester）或接收方（Task.owner）更新。",
-                en="only the placer (Task.requester) or the receiver (Task.owner) may update a referral's Task.",
-                at="Task",
-            )
-        if govern(table, change.before, change.after, sides, merging=principal.role == "gateway") is not None:
-            change.after["lastModified"] = instant(transaction.now(), self.zone)
+
+    @property
+    def _kind(self) -> Governed:
+        name, instead = ("转诊任务", "a referral's Task"), ("撤回（withdrawn）或作废（void）", "withdraw or discard it")
+        return Governed("referral", machine(self.base), name, instead, self.base, self.zone)
 
     def request_rule(self, change: Change, transaction: Transaction) -> None:
         """A referral's ServiceRequest is its placer's: nobody else changes it (workflow I3). A new one gets a number."""
@@ -113,22 +95,15 @@ class Referral:
 
     def _of_task(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
         assert change.after is not None
-        table = machine(self.base)
-        now = state_of(table, change.after)
+        kind = self._kind
+        now = kind.state(change.after)
         request = focus(change.after, changes, transaction)
+        taken = kind.taken(change)
         if change.before is None:
             self._check_new(change, request, changes, transaction)
-            created = {
-                "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation",
-                "code": "CREATE",
-                "display": "create",
-            }
-            yield self._record(change.after, created, "placer", transaction)
-        else:
-            taken = edge(table, change.before, change.after, table.actors)
-            if taken is None:
-                return
-            yield self._record(change.after, self._event(taken), taken.actor, transaction)
+        elif taken is None:
+            return
+        yield kind.record(change.after, taken, transaction)
         if now.request and request.get("status") != now.request:
             yield put({**request, "status": now.request})
         numbers = [
@@ -149,12 +124,12 @@ class Referral:
             return
         if status == change.before.get("status"):
             return
-        table = machine(self.base)
+        kind, table = self._kind, machine(self.base)
         for task in self._tasks(reference, transaction):
-            now = state_of(table, task)
+            now = kind.state(task)
             if now.request == status:
                 continue
-            sides = actors(transaction.principal, task, table.actors, transaction) & {"placer"}
+            sides = kind.sides(task, transaction) & {"placer"}
             same = [e for e in table.exits(now.name, sides) if table.states[e.to].request == status]
             if len({e.to for e in same}) != 1:
                 possible = "、".join(e.zh for e in table.exits(now.name)) or "无"
@@ -165,11 +140,8 @@ class Referral:
                     f" (possible: {', '.join(e.event for e in table.exits(now.name)) or 'nothing'}).",
                     at="ServiceRequest.status",
                 )
-            moved = {key: value for key, value in task.items() if key != "businessStatus"}
-            moved["status"] = table.states[same[0].to].status
-            moved["businessStatus"] = {"coding": [{"system": table.system, "code": same[0].to}]}
-            moved.setdefault("statusReason", {"text": "申请方变更了转诊申请的状态"})
-            yield put(moved)
+            reason = task.get("statusReason", {"text": "申请方变更了转诊申请的状态"})
+            yield kind.moved(task, same[0], reason)
 
     def _check_new(
         self, change: Change, request: Document, changes: Sequence[Change], transaction: Transaction
@@ -184,8 +156,7 @@ class Referral:
             )
         reference = change.after["focus"]["reference"]
         others = [t for t in self._tasks(reference, transaction) if t["id"] != change.id]
-        table = machine(self.base)
-        open_ones = [t for t in others if state_of(table, t).kind != "end"]
+        open_ones = [t for t in others if self._kind.state(t).kind != "end"]
         if open_ones:
             raise Conflict(
                 "duplicate",
@@ -238,27 +209,6 @@ class Referral:
         clause = Clause("focus", "reference", (Value(reference, system=kind, code=id),))
         found = [read(version.content) for version in transaction.search(Query("Task", (clause,), count=100)).matches]
         return [task for task in found if is_referral_task(task, self.base)]
-
-    def _event(self, taken: Edge) -> Document:
-        return {"system": code_system("referral-event", self.base), "code": taken.event, "display": taken.zh}
-
-    def _record(self, task: Document, activity: Document, actor: str, transaction: Transaction) -> Document:
-        at, who = instant(transaction.now(), self.zone), transaction.principal
-        resource = provenance(task, activity, actor, at, who.organisation, who.name)
-        return {"resource": resource, "request": {"method": "POST", "url": "Provenance"}}
-
-
-def keep(change: Change) -> None:
-    """Let the stored version stand: the change becomes no change."""
-    assert change.before is not None
-    assert change.after is not None
-    change.after.clear()
-    change.after.update(change.before)
-
-
-def put(resource: Document) -> Document:
-    """An entry that updates a resource by its id."""
-    return {"resource": resource, "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}}
 
 
 def focus(task: Mapping[str, Any], changes: Sequence[Change], transaction: Transaction) -> Document:
