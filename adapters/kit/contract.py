@@ -8,11 +8,14 @@ A Tree is a parsed message, addressed as its own standard addresses it. The engi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gateway.fhir.errors import Issue
+from gateway.fhir.source import Envelope, Reply, Source
+
+__all__ = ["Adapter", "Envelope", "Node", "Reply", "Source", "Tree"]
 
 
 class Node(Protocol):
@@ -58,60 +61,6 @@ class Tree(Protocol):
 
     def nulled(self, path: str, node: Node | None = None) -> bool:
         """Whether the sender says that the value at path is deleted (HL7 v2: \"\"). A format without such a word: False."""
-
-
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """What must be known of a message before it is worked, read cheaply at the door.
-
-    control_id   the sender's own id; lane: the patient's local number or "" ; kind as Tree.kind
-    """
-
-    control_id: str
-    kind: str
-    lane: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A partner's answer to what we sent, understood.
-
-    control_id  the id of ours that it answers, "" when the protocol ties answer to request by itself (HTTP)
-    accepted    by the source's own success rule; retry: refused for now, worth another try
-    """
-
-    accepted: bool
-    retry: bool = False
-    control_id: str = ""
-    code: str = ""
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A system that sends or receives, belonging to one organisation; read from mappings/sites/<site>/source.toml.
-
-    name          unique in the alliance, in URLs (/inbox/{name})
-    organisation  code (urn:oid:2.16.156.10011.1.5) and organisation_name
-    format        adapter folder: hl7v2, cda, webservice, tabular
-    tables        folder under mappings/sites that overlays mappings/<format>, "" for none
-    receive       how it sends: {"mllp": {...}} | {"http": {}} | {"folder": {"path": …}}
-    send          where and how it receives: {"mllp": {"host":…, "port":…}} | {"http": {"url":…}} | {"folder": {"path":…}}, plus
-                  "events": {"Task.accepted": "ADT^A08", …} — which event becomes which outbound table
-    options       the format's own settings: encoding, version, facility names, success rule, code editions
-    """
-
-    name: str
-    organisation: str
-    organisation_name: str = ""
-    format: str = ""
-    title: str = ""
-    tables: str = ""
-    timezone: str = "+08:00"
-    receive: Mapping[str, Any] = field(default_factory=dict)
-    send: Mapping[str, Any] = field(default_factory=dict)
-    events: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

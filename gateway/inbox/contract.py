@@ -1,6 +1,6 @@
 """What the inbox asks of those it may not import: adapters, translation, identity, and the door.
 
-The composition root brings them. `adapters.kit.contract` fulfils these protocols; nothing here knows a format.
+The composition root brings them. adapters.kit.contract.Adapter fulfils the protocol; nothing here knows a format.
 """
 
 from __future__ import annotations
@@ -11,48 +11,23 @@ from typing import Any, Protocol
 
 from gateway.fhir.errors import Issue
 from gateway.fhir.principal import Principal
+from gateway.fhir.source import Envelope, Source
 from gateway.store.contract import Message, Transaction
 
 Document = dict[str, Any]
-
-
-class Source(Protocol):
-    """A system that sends: what the inbox must know of it (adapters.kit.contract.Source)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def organisation(self) -> str: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def receive(self) -> Mapping[str, Any]: ...
-    @property
-    def options(self) -> Mapping[str, Any]: ...
-
-
-class Envelope(Protocol):
-    """control_id, kind and lane of one message, read cheaply."""
-
-    @property
-    def control_id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def lane(self) -> str: ...
 
 
 class Adapter(Protocol):
     """The part of an adapter that stands at the door (adapters.kit.contract.Adapter)."""
 
     @property
-    def split(self) -> Callable[[bytes, Any], list[bytes]]: ...
+    def split(self) -> Callable[[bytes, Source], list[bytes]]: ...
     @property
-    def envelope(self) -> Callable[[bytes, Any], Envelope]: ...
+    def envelope(self) -> Callable[[bytes, Source], Envelope]: ...
     @property
-    def accept(self) -> Callable[[bytes, Any], bytes] | None: ...
+    def accept(self) -> Callable[[bytes, Source], bytes] | None: ...
     @property
-    def refuse(self) -> Callable[[bytes, Any, tuple[Issue, ...], str], bytes] | None: ...
+    def refuse(self) -> Callable[[bytes, Source, tuple[Issue, ...], str], bytes] | None: ...
     @property
     def media_type(self) -> str: ...
 

@@ -27,7 +27,8 @@ from gateway.fhir.errors import (
     Unsupported,
     face,
 )
-from gateway.inbox.contract import Adapter, Source
+from gateway.fhir.source import Source
+from gateway.inbox.contract import Adapter
 from gateway.store.contract import Message, MessageFilter, Store
 from gateway.store.reason import as_gateway_error, from_reason, to_reason
 

@@ -1,60 +1,32 @@
 """What the outbox asks of those it may not import: targets, the way back into their formats, and the wires.
 
-The composition root brings them; a target is a Source that receives (adapters.kit.contract.Source fulfils the protocol).
+The composition root brings them; a target is a Source that receives: where (send), and what (events: our event name → the
+kind of message it becomes).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.fhir.source import Reply, Source
 from gateway.store.contract import Job
 
 Document = dict[str, Any]
-
-
-class Target(Protocol):
-    """A system that receives: where (send), and what (events: our event name → the kind of message it becomes)."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def organisation(self) -> str: ...
-    @property
-    def format(self) -> str: ...
-    @property
-    def send(self) -> Mapping[str, Any]: ...
-    @property
-    def events(self) -> Mapping[str, str]: ...
-
-
-class Reply(Protocol):
-    """A partner's answer, understood by its own success rule (adapters.kit.contract.Reply)."""
-
-    @property
-    def accepted(self) -> bool: ...
-    @property
-    def retry(self) -> bool: ...
-    @property
-    def control_id(self) -> str: ...
-    @property
-    def code(self) -> str: ...
-    @property
-    def text(self) -> str: ...
 
 
 class Adapter(Protocol):
     """The part of an adapter that reads answers (adapters.kit.contract.Adapter)."""
 
     @property
-    def understand(self) -> Callable[[bytes, Any], Reply] | None: ...
+    def understand(self) -> Callable[[bytes, Source], Reply] | None: ...
     @property
     def media_type(self) -> str: ...
 
 
 class Encode(Protocol):
-    def __call__(self, job: Job, focus: Document, target: Target, /) -> bytes:
+    def __call__(self, job: Job, focus: Document, target: Source, /) -> bytes:
         """The bytes to send for a job, in the target's format.
 
         job     control_id is set: it is the message's own id on the wire
@@ -79,7 +51,7 @@ class Delivery:
 
 
 class Transport(Protocol):
-    def __call__(self, data: bytes, target: Target, control_id: str, media_type: str, /) -> Delivery:
+    def __call__(self, data: bytes, target: Source, control_id: str, media_type: str, /) -> Delivery:
         """Send, and wait for the answer.
 
         raises  Unavailable when nobody answered: nothing is known of what became of it, it will be sent again

@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from gateway.fhir import canonical
+from gateway.fhir.source import Source
 from gateway.interactions.change import Change, Consequence, Effects
-from gateway.outbox.contract import Document, Target
+from gateway.outbox.contract import Document
 from gateway.store.contract import Job, Transaction
 
 CodeOf = Callable[[str, Transaction], str]
 """An Organization's reference → its code (urn:oid:2.16.156.10011.1.5), "" when it has none."""
 
 
-def routes(targets: Iterable[Target], code_of: CodeOf, base: str = canonical.BASE) -> Consequence:
+def routes(targets: Iterable[Source], code_of: CodeOf, base: str = canonical.BASE) -> Consequence:
     """The consequence that the composition root gives to the door.
 
     targets  every source; those without events never get anything
@@ -49,7 +50,7 @@ def event(task: Document | None, base: str = canonical.BASE) -> str:
 
 
 def _jobs(
-    change: Change, task: Document, targets: Sequence[Target], code_of: CodeOf, within: Transaction, base: str
+    change: Change, task: Document, targets: Sequence[Source], code_of: CodeOf, within: Transaction, base: str
 ) -> list[Job]:
     name = event(task, base)
     interested = [target for target in targets if name in target.events and target.name != within.principal.name]

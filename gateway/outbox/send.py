@@ -12,7 +12,8 @@ from typing import Any
 import httpx2
 
 from gateway.fhir.errors import Fault, Unavailable
-from gateway.outbox.contract import Delivery, Target, Transport
+from gateway.fhir.source import Source
+from gateway.outbox.contract import Delivery, Transport
 
 
 def transports(*, timeout_s: float = 30.0, further: Mapping[str, Transport] | None = None) -> dict[str, Transport]:
@@ -20,7 +21,7 @@ def transports(*, timeout_s: float = 30.0, further: Mapping[str, Transport] | No
     return {"http": Http(timeout_s), "folder": drop, **(further or {})}
 
 
-def wire(target: Target, known: Mapping[str, Transport]) -> tuple[str, Transport]:
+def wire(target: Source, known: Mapping[str, Transport]) -> tuple[str, Transport]:
     """The wire that a target asks for.
 
     raises  Fault when its [send] names none that we have
@@ -45,7 +46,7 @@ class Http:
         self._clients: dict[str, httpx2.Client] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, data: bytes, target: Target, control_id: str, media_type: str) -> Delivery:
+    def __call__(self, data: bytes, target: Source, control_id: str, media_type: str) -> Delivery:
         settings: Mapping[str, Any] = target.send["http"]
         headers = {
             "Content-Type": media_type,
@@ -63,7 +64,7 @@ class Http:
             client.close()
         self._clients.clear()
 
-    def _client(self, target: Target, settings: Mapping[str, Any]) -> httpx2.Client:
+    def _client(self, target: Source, settings: Mapping[str, Any]) -> httpx2.Client:
         with self._lock:
             if target.name not in self._clients:
                 timeout_s = float(settings.get("timeout_s", self.timeout_s))
@@ -71,7 +72,7 @@ class Http:
             return self._clients[target.name]
 
 
-def drop(data: bytes, target: Target, control_id: str, media_type: str) -> Delivery:
+def drop(data: bytes, target: Source, control_id: str, media_type: str) -> Delivery:
     """Put a file into `path`: complete and on disk before it has its name, so that a reader never meets half of it.
 
     settings of [send.folder]  path; name, with {control_id} in it: a repeat takes the place of the same file

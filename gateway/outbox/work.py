@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, replace
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, GatewayError, NotFound, Unavailable, face
 from gateway.fhir.principal import GATEWAY
-from gateway.outbox.contract import Adapter, Encode, Target, Transport
+from gateway.fhir.source import Source
+from gateway.outbox.contract import Adapter, Encode, Transport
 from gateway.outbox.judge import Verdict, judge
 from gateway.outbox.send import wire
 from gateway.store.backoff import BackOff
@@ -54,7 +55,7 @@ class Sender:
     def __init__(
         self,
         store: Store,
-        targets: Iterable[Target],
+        targets: Iterable[Source],
         adapters: Mapping[str, Adapter],
         encode: Encode,
         transports: Mapping[str, Transport],
@@ -115,7 +116,7 @@ class Sender:
             verdict = Verdict("retry" if again else "refused", known.issues)
         self._settle(job, verdict, enough=job.attempts >= self.limits.attempts)
 
-    def _fix(self, job: Job, target: Target) -> Job:
+    def _fix(self, job: Job, target: Source) -> Job:
         """Make bytes and control id once, and commit them before they are sent; until due_at nobody else takes the job."""
         resource_type, _, id = job.focus.partition("/")
         version = self.store.vread(resource_type, id, job.version, GATEWAY)
@@ -135,7 +136,7 @@ class Sender:
             within.settle_job(job)
         return job
 
-    def _silent(self, job: Job, target: Target, error: GatewayError) -> None:
+    def _silent(self, job: Job, target: Source, error: GatewayError) -> None:
         """Nobody answered: the target rests, so that its other jobs do not wait for the same silence one by one."""
         silences = self._silences.get(target.name, (0, 0.0))[0] + 1
         rest_s = min(self.limits.rest_s, self.limits.back_off.wait_s(silences))
