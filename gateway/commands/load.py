@@ -18,6 +18,7 @@ def load(
     json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
 ) -> None:
     """批量载入 FHIR 资源：Bundle、NDJSON、文件夹、.gz · import FHIR resources in bulk"""
+    import gc
     import time
 
     from gateway import app, screen, server
@@ -29,6 +30,8 @@ def load(
     size = sum(path.stat().st_size for path in files(paths))
     began = time.monotonic()
     with server.building(lambda: app.build(settings(), workers=False)) as gateway, screen.progress() as progress:
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)  # as in app.running: documents are trees, freed by their counts
         task = progress.add_task(screen.said("载入", "loading"), total=size)
         report = Loader(gateway.door, GATEWAY).load(paths, lambda count: progress.advance(task, count), again)
     seconds = max(time.monotonic() - began, 1e-6)

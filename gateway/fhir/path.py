@@ -26,10 +26,14 @@ _token = re.compile(
 
 
 class Track(NamedTuple):
-    """One way through a document: evaluate gives the values, in document order; all are of the R4 type named."""
+    """One way through a document: evaluate gives the values, in document order; all are of the R4 type named.
+
+    root  the property of the document with which the way begins; "" when it has none, and must be gone each time
+    """
 
     type: str
     evaluate: Evaluate
+    root: str = ""
 
 
 class _Path(NamedTuple):
@@ -46,7 +50,11 @@ def compile_path(resource_type: str, expression: str) -> tuple[Track, ...]:
     parser = _Parser(expression, resource_type)
     paths = parser.condition((_Path((), resource_type),))
     parser.expect_end()
-    return tuple(Track(path.type, _evaluator(path.steps)) for path in paths)
+    return tuple(Track(path.type, _evaluator(path.steps), _root(path.steps)) for path in paths)
+
+
+def _root(steps: tuple[Step, ...]) -> str:
+    return steps[0] if steps and type(steps[0]) is str else ""
 
 
 class _Parser:

@@ -22,6 +22,7 @@ EXTRACTION = 2
 NOT_EXTRACTED = frozenset({"_id", "_lastUpdated", "_text", "_content", "_query", *ALIASES, *UNIONS})
 PAIRS_MAX = 1000  # entries of one composite of one resource; beyond it nobody asks by value any more
 
+Simple = tuple[str, str, Evaluate, Index]  # with the property that the document must have, "" for none
 Composite = Callable[[dict[str, Any], Surroundings, Put], None]
 
 
@@ -41,10 +42,11 @@ def extract(
     found: dict[Entry, None] = {}
     put = found.setdefault
     simple, composites = _compiled(document["resourceType"])
-    for code, evaluate, index in simple:
-        for value in evaluate(document):
-            if value is not None:
-                index(code, value, around, put)
+    for root, code, evaluate, index in simple:
+        if root in document or not root:
+            for value in evaluate(document):
+                if value is not None:
+                    index(code, value, around, put)
     for composite in composites:
         composite(document, around, put)
     if with_words:
@@ -69,7 +71,7 @@ def forget() -> None:
 
 
 @functools.cache
-def _compiled(resource_type: str) -> tuple[tuple[tuple[str, Evaluate, Index], ...], tuple[Composite, ...]]:
+def _compiled(resource_type: str) -> tuple[tuple[Simple, ...], tuple[Composite, ...]]:
     simple, composites = [], []
     for code, parameter in parameters(resource_type).items():
         if code in NOT_EXTRACTED or not parameter.expression:
@@ -80,7 +82,7 @@ def _compiled(resource_type: str) -> tuple[tuple[tuple[str, Evaluate, Index], ..
         for track in compile_path(resource_type, parameter.expression):
             index = INDEXES[parameter.kind].get(track.type)
             if index is not None:
-                simple.append((code, track.evaluate, index))
+                simple.append((track.root, code, track.evaluate, index))
     return tuple(simple), tuple(composites)
 
 

@@ -55,6 +55,7 @@ class Unit(NamedTuple):
     canonical: str
 
 
+@functools.lru_cache(maxsize=16384)
 def canonical(system: str, code: str, value: int | Decimal) -> tuple[float, str]:
     """A coded quantity made comparable: its value in the canonical unit, and that unit.
 
