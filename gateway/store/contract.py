@@ -6,13 +6,16 @@ Instants are integers, microseconds since 1970 UTC; only documents and screens s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from gateway.fhir.principal import Principal
 from gateway.search.query import Entry, Query
+
+if TYPE_CHECKING:
+    from gateway.store.reindex import Scope
 
 MessageState = Literal["received", "stored", "duplicate", "superseded", "quarantined"]
 JobState = Literal["queued", "sent", "acknowledged", "dead", "superseded"]
@@ -263,6 +266,20 @@ class Store(Protocol):
 
     def progress(self, name: str) -> int:
         """What keep_progress() kept under a name, 0 when nothing."""
+
+    def keep_progress(self, name: str, value: int) -> None: ...
+
+    # index
+    def index_extent(self, scope: Scope, after: int = 0) -> tuple[int, int]:
+        """The last row of a scope as it is now, and how many there are behind a row."""
+
+    def reindex(
+        self, index: Callable[[dict[str, Any]], Sequence[Entry]], scope: Scope, after: int, limit: int, name: str
+    ) -> tuple[int, int]:
+        """Make the next rows' entries anew in one transaction, keeping how far it came under a name (reindex.py).
+
+        returns  the last row that was worked, and how many were; (0, 0) when none is left
+        """
 
     # messages
     def receive(self, message: Message) -> Message:

@@ -9,14 +9,16 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, text
 
 from gateway.fhir.principal import Principal
+from gateway.search.extract import EXTRACTION
 from gateway.search.query import Clause, Query, Value
-from gateway.store import jobs, messages, migrations, past, progress, search_sql, versions
+from gateway.store import jobs, messages, migrations, past, progress, reindex, search_sql, versions
 from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, PastFilter, Version, Write
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
 from gateway.store.identified import identified
 from gateway.store.locking import lock
 from gateway.store.referring import referring
+from gateway.store.progress import EXTRACTED
 from gateway.store.row_id import now_us
 
 Restriction = Callable[[str, Principal], Sequence[Clause]]
@@ -36,6 +38,11 @@ def open_store(url: str, restrict: Restriction = see_all, pool_size: int = 20) -
     database = Database(url, pool_size)
     try:
         migrations.upgrade(database)
+        with database.reading() as connection:
+            extracted = progress.kept(connection, EXTRACTED)
+        if extracted is None:  # a new database: nothing in it is of an earlier extraction
+            with database.writing() as connection:
+                progress.keep(connection, EXTRACTED, EXTRACTION)
     except BaseException:
         database.close()
         raise
@@ -189,6 +196,20 @@ class SqlStore:
     def progress(self, name: str) -> int:
         with self._database.reading() as connection:
             return progress.kept(connection, name) or 0
+
+    def keep_progress(self, name: str, value: int) -> None:
+        with self._database.writing() as connection:
+            progress.keep(connection, name, value)
+
+    def index_extent(self, scope: reindex.Scope, after: int = 0) -> tuple[int, int]:
+        with self._database.reading() as connection:
+            return reindex.extent(connection, scope, after)
+
+    def reindex(
+        self, index: reindex.Indexing, scope: reindex.Scope, after: int, limit: int, name: str
+    ) -> tuple[int, int]:
+        with self._database.writing() as connection:
+            return reindex.batch(connection, index, scope, after, limit, name)
 
     def receive(self, message: Message) -> Message:
         with self._database.writing() as connection:
