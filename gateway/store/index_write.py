@@ -34,6 +34,10 @@ class Sending(Protocol):
     def forget(self, rids: Sequence[int]) -> None:
         """Take out all index entries of these rows."""
 
+    def forget_parameters(self, rids: Sequence[int], numbers: Sequence[int]) -> None:
+        """Take out those of these parameters only."""
+
+    def forget_words(self, rids: Sequence[int]) -> None: ...
     def rows(self, table: Table, rows: Sequence[Row]) -> None: ...
     def entries(self, rows: Rows) -> None: ...
 
@@ -62,7 +66,15 @@ class _Sqlite:
         one = [(rid,) for rid in rids]
         for table in INDEXES:
             self.each(f"DELETE FROM {table.name} WHERE rid = ?", one)
-        self.each(full_text.DELETE_SQLITE, one)
+        self.forget_words(rids)
+
+    def forget_parameters(self, rids: Sequence[int], numbers: Sequence[int]) -> None:
+        both = [(rid, number) for rid in rids for number in numbers]
+        for table in INDEXES:
+            self.each(f"DELETE FROM {table.name} WHERE rid = ? AND parameter = ?", both)
+
+    def forget_words(self, rids: Sequence[int]) -> None:
+        self.each(full_text.DELETE_SQLITE, [(rid,) for rid in rids])
 
     def rows(self, table: Table, rows: Sequence[Row]) -> None:
         self.each(_insert(table), rows)
@@ -83,8 +95,15 @@ class _Postgres:
         self._statements += [(postgres(statement), row) for row in rows]
 
     def forget(self, rids: Sequence[int]) -> None:
-        rids = list(rids)
-        self._statements += [(_FORGET.format(name), (rids,)) for name in (*(t.name for t in INDEXES), "index_content")]
+        self._statements += [(_FORGET.format(table.name), (list(rids),)) for table in INDEXES]
+        self.forget_words(rids)
+
+    def forget_parameters(self, rids: Sequence[int], numbers: Sequence[int]) -> None:
+        statement = _FORGET + " AND parameter = ANY(%s)"
+        self._statements += [(statement.format(table.name), (list(rids), list(numbers))) for table in INDEXES]
+
+    def forget_words(self, rids: Sequence[int]) -> None:
+        self._statements.append((_FORGET.format("index_content"), (list(rids),)))
 
     def rows(self, table: Table, rows: Sequence[Row]) -> None:
         if len(rows) >= _COPY_FROM_ROWS:

@@ -6,6 +6,9 @@ from sqlalchemy import Connection
 
 from gateway.store.statement import run
 
+EXTRACTED = "extraction"
+"""Under this name: which extraction all entries of the index are of, at least."""
+
 _KEEP = "INSERT INTO progress (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 

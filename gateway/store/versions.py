@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
+from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict
-from gateway.search.query import Entry
+from gateway.search.extract import extract
+from gateway.search.query import Entry, Exact
 from gateway.store import index_write
 from gateway.store.contract import Version, Write
 from gateway.store.index_rows import rows_of
@@ -48,16 +50,28 @@ def current(connection: Connection, references: Iterable[tuple[str, str]]) -> di
     wanted = sorted(set(references))
     found: dict[tuple[str, str], Located] = {}
     for start in range(0, len(wanted), _BATCH):
-        rows = _select_current(connection, *_named(wanted[start : start + _BATCH]), locking=True)
-        # Where another writer held the row, PostgreSQL gives the row as it is now beside no version at all, because that came
-        # after this statement began: only then a second statement is needed.
-        late = [row[0] for row in rows if row[3] is None]
-        if late:
-            again = _select_current(connection, f"r.rid IN ({_marks(len(late))})", late, locking=False)
-            rows = [row for row in rows if row[3] is not None] + again
-        for rid, kind, id, number, updated_at, method, content in rows:
-            found[kind, id] = Located(rid, Version(kind, id, number, updated_at, method, content))
+        for rid, one in _locked(connection, *_named(wanted[start : start + _BATCH])):
+            found[one.resource_type, one.id] = Located(rid, one)
     return found
+
+
+def current_rows(connection: Connection, rids: Sequence[int]) -> list[Located]:
+    """The current versions of rows, locked for update; at most a few hundred."""
+    return _locked(connection, f"r.rid IN ({_marks(len(rids))})", rids)
+
+
+def _locked(connection: Connection, where: str, values: Sequence[Any]) -> list[Located]:
+    rows = _select_current(connection, where, values, locking=True)
+    # Where another writer held the row, PostgreSQL gives the row as it is now beside no version at all, because that came
+    # after this statement began: only then a second statement is needed.
+    late = [row[0] for row in rows if row[3] is None]
+    if late:
+        again = _select_current(connection, f"r.rid IN ({_marks(len(late))})", late, locking=False)
+        rows = [row for row in rows if row[3] is not None] + again
+    return [
+        Located(rid, Version(kind, id, number, updated_at, method, content))
+        for rid, kind, id, number, updated_at, method, content in rows
+    ]
 
 
 def _select_current(connection: Connection, where: str, values: Sequence[Any], locking: bool) -> list[Any]:
@@ -118,7 +132,7 @@ def write(connection: Connection, writes: Sequence[Write], located: dict[tuple[s
             new.append((rid, *reference, after.version, after.updated_at, after.deleted))
         appended.append((rid, after.version, after.updated_at, after.method, after.content))
         # Of several writes of one resource in one transaction the last one is what is searched.
-        entries[rid] = (rid, after.resource_type, () if after.deleted else one.entries)
+        entries[rid] = (rid, after.resource_type, _left_of(before) if after.deleted else one.entries)
         located[reference] = Located(rid, after)
     rows = rows_of(entries.values())
     old = sorted({row[-1] for row in moved})
@@ -129,6 +143,14 @@ def write(connection: Connection, writes: Sequence[Write], located: dict[tuple[s
         send.rows(resource, new)
         send.rows(version, appended)
         send.entries(rows)
+
+
+def _left_of(before: Located | None) -> Sequence[Entry]:
+    """What a deleted resource is still found by: the patients whose record has changed with its end (clauses.py)."""
+    if before is None or not before.version.content:
+        return ()
+    entries = extract(read(before.version.content))
+    return [one for one in entries if type(one) is Exact and one.system == "Patient"]
 
 
 def history(connection: Connection, resource_type: str, id: str, count: int, before: int) -> tuple[list[Version], int]:
