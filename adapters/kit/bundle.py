@@ -12,7 +12,7 @@ from urllib.parse import quote
 from adapters.kit import organizations
 from adapters.kit.ledger import Entry
 from adapters.kit.translation import Document, Instance, Translation
-from gateway.fhir import canonical
+from gateway.fhir import canonical, merge
 from gateway.fhir.errors import Issue
 
 if TYPE_CHECKING:
@@ -57,8 +57,14 @@ def finish(assembly: Assembly) -> Translation:
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     if not entries:
         del bundle["entry"]
-    removals = {item.full_url: item.removals for item in kept if item.removals}
+    removals = {item.full_url: [*item.removals, *_inside(item)] for item in kept if item.removals or item.inside}
     return Translation(bundle, ledger, issues, removals, occurred_at, assembly.tables.version)
+
+
+def _inside(instance: Instance) -> list[str]:
+    """The paths of what is taken away inside items, which are known by system and value."""
+    whole = [(name, item, path) for name, item, path in instance.inside if item.get("value")]
+    return [f"{merge.which(name, item, ('system', 'value'))}.{path}" for name, item, path in whole]
 
 
 def settled(assembly: Assembly) -> list[Instance]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,7 @@ class Conversion:
              inverse(forward(text)) == text for every text in the source's own writing
     target   the FHIR type made
     many     forward makes a list: one item each for an element written with []
+    makes    what every item that it makes says, by which those of one field are told apart (use: home)
     """
 
     name: str
@@ -67,3 +68,4 @@ class Conversion:
     inverse: Inverse | None
     target: str
     many: bool = False
+    makes: Mapping[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -159,7 +160,17 @@ def _telecom(argument: str) -> Conversion:
         mine = [number for number in numbers if (number.get("use") == "work") == (argument == "work")]
         return ",".join(number["value"] for number in mine if number.get("value")) or None
 
-    return Conversion(f"telecom({argument})" if argument else "telecom", forward, inverse, "ContactPoint", many=True)
+    makes = {"use": argument} if argument else {}
+    return Conversion(
+        f"telecom({argument})" if argument else "telecom", forward, inverse, "ContactPoint", many=True, makes=makes
+    )
+
+
+def _email(argument: str) -> Conversion:
+    """email(use): the mail addresses in a field that holds nothing else."""
+    telecom = _telecom(argument)
+    name = f"email({argument})" if argument else "email"
+    return replace(telecom, name=name, makes={**telecom.makes, "system": "email"})
 
 
 def _address(argument: str) -> Conversion:
@@ -196,6 +207,7 @@ _REGISTRY: dict[str, Callable[[str], Conversion]] = {
     "family": names.family_conversion,
     "given": names.given_conversion,
     "telecom": _telecom,
+    "email": _email,
     "address": _address,
     "id_card": identifiers.id_card_conversion,
     "identifier": identifiers.identifier_conversion,

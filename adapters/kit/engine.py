@@ -16,7 +16,7 @@ from adapters.kit.conversion import Context, Ignored
 from adapters.kit.ledger import Marks
 from adapters.kit.table import EACH, Condition, Origin, Row, Step, Table, Tables
 from adapters.kit.translation import Document, Instance, Received, Translation
-from gateway.fhir import canonical, elements
+from gateway.fhir import canonical, elements, merge
 from gateway.fhir.errors import Issues, Malformed, Unsupported
 
 
@@ -107,9 +107,10 @@ class Assembly:
                         self.marks.ignored.setdefault(place.path, row.note)
                 elif found:
                     self._row(row, node, found, document, owner, label, nodes)
-                elif not row.table and self.tree.nulled(row.origin.text, node):
-                    owner.removals += _removal(owner, label, row)
-                    owner.valued = True
+                elif self.tree.nulled(row.origin.text, node):
+                    taken = self._taken(table, row, owner, label, document)
+                    owner.removals += taken
+                    owner.valued = owner.valued or bool(taken) or not row.table
             else:
                 self._row(row, node, [node], document, owner, label, nodes)
 
@@ -266,6 +267,34 @@ class Assembly:
             place.path,
             "warning",
         )
+
+    def _taken(self, table: Table, row: Row, owner: Instance, label: str, document: Document) -> list[str]:
+        """What a sender's null takes away: the element, or of a list that several fields feed what this one feeds."""
+        if not row.steps or row.steps[-1].type == "Reference":
+            return []
+        removal = _removal(owner, label, row)
+        if row.table and not row.steps[-1].many:
+            return []
+        if not removal:
+            self._take_inside(owner, label, row, document)
+            return []
+        if not row.steps[-1].many:
+            return removal
+        if row.trail == "identifier":
+            return []  # by which it is known; a number that is no longer valid is told with its period
+        makes = convert.named(row.conversion).makes if row.conversion else {}
+        if makes:
+            return [merge.which(removal[0], dict(makes), makes)]
+        others = {
+            other.origin.text for other in table.inbound if other.trail == row.trail and other.origin.kind == "path"
+        }
+        return removal if others == {row.origin.text} else []
+
+    def _take_inside(self, owner: Instance, label: str, row: Row, document: Document) -> None:
+        """A null inside an item that is laid over the one known: which item that is will be known when it is whole."""
+        *_, name = label.split(".")
+        if name in merge.JOINED and label.count(".") == 1 and not row.table:
+            owner.inside.append((name, document, row.trail))
 
     def _reference(self, name: str, nodes: tuple[Node, ...]) -> Document | None:
         if name == "source":

@@ -52,6 +52,7 @@ class Instance:
     """One resource under construction. valued: something of the message stands in it, so that it is worth keeping.
 
     node_path  the node it was made from, "" for the one of the message; paths: source places read into it, in order
+    inside     what the sender takes away inside an item: list, the item under construction, path below it
     """
 
     name: str
@@ -60,4 +61,5 @@ class Instance:
     document: Document
     valued: bool = False
     removals: list[str] = field(default_factory=list)
+    inside: list[tuple[str, Document, str]] = field(default_factory=list)
     paths: dict[str, None] = field(default_factory=dict)

@@ -12,6 +12,7 @@ A stale document, told after a newer event, only fills gaps. merge(merge(a, b), 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -21,11 +22,14 @@ from gateway.fhir.elements import Structure, structure
 
 Document = dict[str, Any]
 Key = tuple[str, ...]
+Step = tuple[str, dict[str, str]]
 
 EVENT_TIME = extension("event-time")
 _REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 _ACTIVITY_ORIGIN = extension("activity-origin")
 _ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+_EQUAL = re.compile(r"(\w+)='((?:[^'\\]|\\.)*)'")
+_STEP = re.compile(r"(\w+)((?:\.where\((?:[^'()]|'(?:[^'\\]|\\.)*')*\))?)(?:\.|$)")
 _MERGED_INSIDE = frozenset({"Period", "Meta"})
 
 
@@ -34,8 +38,8 @@ def merge(existing: Document, incoming: Document, stale: bool = False, removals:
 
     existing   the current version; its id stays
     stale      incoming tells of an earlier event than existing does: it fills gaps and changes nothing
-    removals   element paths below the resource (telecom, hospitalization.dischargeDisposition) that the source takes
-               away; a stale document takes nothing away
+    removals   element paths below the resource that the source takes away, in a small part of FHIRPath
+               (hospitalization.dischargeDisposition, telecom.where(use='home')); a stale document takes nothing away
     returns    a new document; neither argument is changed
     """
     kind = structure(existing.get("resourceType", ""))
@@ -43,7 +47,7 @@ def merge(existing: Document, incoming: Document, stale: bool = False, removals:
     if stale:
         return _fill(merged, incoming, kind, top=True)
     for path in removals:
-        _remove(merged, path.split("."))
+        _remove(merged, _steps(path))
     return _lay(merged, incoming, kind, top=True)
 
 
@@ -125,7 +129,7 @@ def _lay_list(before: list[Any], value: list[Any], name: str) -> list[Any]:
             merged.append(item)
         elif said:
             following = said.pop(0)
-            merged.append(item | following if name in _JOINED else following)
+            merged.append(item | following if name in JOINED else following)
     unplaced = {id(item) for items in waiting.values() for item in items}
     return merged + [item for item in value if id(item) in unplaced]
 
@@ -187,23 +191,48 @@ def _settle_shadow(existing: Document, incoming: Document, name: str) -> None:
         existing.pop(name[1:], None)
 
 
-def _remove(container: Any, path: list[str]) -> None:
+def which(name: str, item: Document, parts: Iterable[str]) -> str:
+    """The path of those items of a list that agree with one in some of its elements: telecom.where(use='home')."""
+    equal = [f"{part}='{_quoted(item[part])}'" for part in parts if isinstance(item.get(part), str)]
+    return f"{name}.where({' and '.join(equal)})" if equal else name
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _steps(path: str) -> list[Step]:
+    steps: list[Step] = []
+    for name, where in _STEP.findall(path):
+        wanted = {part: re.sub(r"\\(.)", r"\1", text) for part, text in _EQUAL.findall(where)}
+        steps.append((name, wanted))
+    return steps
+
+
+def _remove(container: Any, path: list[Step]) -> None:
     if isinstance(container, list):
         for item in container:
             _remove(item, path)
         return
     if not isinstance(container, dict):
         return
-    if len(path) == 1:
-        container.pop(path[0], None)
-        container.pop("_" + path[0], None)
+    (name, wanted), *rest = path
+    below = container.get(name)
+    meant = [below] if not isinstance(below, list) else below
+    meant = [item for item in meant if not wanted or (isinstance(item, dict) and wanted.items() <= item.items())]
+    if not rest and not wanted:
+        container.pop(name, None)
+        container.pop("_" + name, None)
         return
-    below = container.get(path[0])
-    _remove(below, path[1:])
+    if rest:
+        _remove(meant, rest)
+        gone = [item for item in meant if item == {}]
+    else:
+        gone = meant
     if isinstance(below, list):
-        container[path[0]] = below = [item for item in below if item != {}]
-    if below in ({}, []):
-        del container[path[0]]
+        container[name] = below = [item for item in below if not any(item is one for one in gone)]
+    if below in ({}, []) or (gone and below is gone[0]):
+        del container[name]
 
 
 def _copy(value: Any) -> Any:
@@ -249,4 +278,5 @@ _KEYS: dict[str, Callable[[Document], Key]] = {
     "tag": _coding_key,
     "security": _coding_key,
 }
-_JOINED = frozenset({"identifier", "telecom"})
+# Their items keep what the source does not say again of them.
+JOINED = frozenset({"identifier", "telecom"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.fhir.canonical import extension
-from gateway.fhir.merge import is_stale, merge
+from gateway.fhir.merge import is_stale, merge, which
 
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -114,3 +114,16 @@ def test_stale_is_an_earlier_event_whatever_the_zone_and_the_fraction() -> None:
     assert not is_stale(at("2024-01-01T10:00:00+08:00"), patient())
     assert not is_stale(patient(), at("2024-01-01T10:00:00+08:00"))
     assert not is_stale(at("2024-01-02"), at("2024-01-01"))
+
+
+def test_a_removal_may_name_the_items_that_it_means() -> None:
+    quoted = {"system": "urn:o'x.y", "value": "(a).b\\", "period": {"end": "2026"}, "use": "old"}
+    known = {
+        "resourceType": "Patient",
+        "identifier": [quoted, {"system": "urn:s", "value": "2", "period": {"end": "2027"}}],
+    }
+    path = which("identifier", quoted, ("system", "value"))
+    merged = merge(known, {}, removals=[f"{path}.period.end"])
+    assert merged["identifier"] == [{key: quoted[key] for key in ("system", "value", "use")}, known["identifier"][1]]
+    assert merge(known, {}, removals=[path])["identifier"] == [known["identifier"][1]]
+    assert merge(known, {}, removals=["identifier.where(system='urn:other')"]) == known

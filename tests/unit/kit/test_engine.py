@@ -10,6 +10,7 @@ import pytest
 
 from gateway.fhir import canonical, document
 from gateway.fhir.errors import Unsupported
+from gateway.fhir.merge import merge
 from tests.unit.kit.tables import Small, message, resources, states
 
 PID = "PID|||P1^^^^PI~C2^^^^HC||张三||19800101|M"
@@ -126,7 +127,48 @@ def test_a_null_below_a_nested_table_removes_that_element_and_not_its_namesake(t
         "CX[Identifier]": f"{CX}\nCX.7,,Identifier.period.start,datetime,,,",
     }
     made = Small(tmp_path, tables).read("PV1|" + "|" * 18 + 'V1^^^^^^""' + "|" * 25 + "20261101")
-    assert made.removals == {}
+    (encounter,) = resources(made, "Encounter")
+    assert list(made.removals.values()) == [["identifier.where(value='V1').period.start"]]
+    assert (
+        merge(
+            encounter | {"identifier": [encounter["identifier"][0] | {"period": {"start": "2026"}}]},
+            encounter,
+            False,
+            *made.removals.values(),
+        )
+        == encounter
+    )
+
+
+TELECOM = (
+    "PID-13,,Patient.telecom[],telecom(home),,,\nPID-13.4,,Patient.telecom[],email(home),,in,\n"
+    "PID-14,,Patient.telecom[],telecom(work),,,\nPID-11,,Patient.address[],address,,,\nPID-3,,Patient.identifier[],key(patient),,,"
+)
+HOME, WORK = ({"system": "phone", "value": f"028{use}", "use": use} for use in ("home", "work"))
+MAIL = {"system": "email", "value": "a@example.org", "use": "home"}
+
+
+@pytest.mark.parametrize(
+    ("segment", "left"),
+    [
+        ('PID|||P1||||||||||""', [WORK]),
+        ('PID|||P1|||||||||||""', [HOME, MAIL]),
+        ('PID|||P1||||||||||028home^^^""', [HOME, WORK]),
+        ('PID|||P1||||||||""', [HOME, WORK, MAIL]),
+        ('PID|||""||||||||||028home', [HOME, WORK, MAIL]),
+    ],
+)
+def test_a_null_of_one_field_leaves_what_other_fields_feed(
+    tmp_path: Path, segment: str, left: list[dict[str, str]]
+) -> None:
+    tables = {"ADT_A01[Bundle]": "PID,,Patient,PID[Patient],,,", "PID[Patient]": TELECOM}
+    made = Small(tmp_path, tables).read(segment)
+    (said,) = resources(made, "Patient")
+    known = {"resourceType": "Patient", "address": [{"text": "东街1号"}], "telecom": [HOME, WORK, MAIL]}
+    merged = merge(known, said, False, *made.removals.values() or [[]])
+    assert merged["telecom"] == left
+    assert ("address" in merged) == (segment.count("|") != 11)
+    assert merged.get("identifier", []) == said.get("identifier", [])
 
 
 def test_a_null_inside_a_single_element_removes_that_element(tmp_path: Path) -> None:
