@@ -19,6 +19,7 @@ class Context:
     source  who sent it: organisation, time zone, options
     issues  where trouble is collected; nothing is raised
     path    the source path of the value (PID-7), or the FHIRPath on the way back
+    stands  on the way back, the text that a value replaces: its style is the sender's
     base    the root of our own identifier systems (a setting)
     codes   the name in the row's code column, "" for none
     maps    the ConceptMaps by name, overlay first
@@ -27,6 +28,7 @@ class Context:
     source: Source
     issues: Issues = field(default_factory=Issues)
     path: str = ""
+    stands: str = ""
     base: str = BASE
     codes: str = ""
     maps: Codes = field(default_factory=Codes.shipped)

@@ -3,7 +3,7 @@
 Read: yyyy[MM[dd[HH[mm[ss[.S…]]]]]] with an optional zone (HL7 v2, CDA, v3), and yyyy-MM-dd or yyyy/MM/dd with an
 optional time after a blank or T. A time without a zone is in the source's zone. Written back in the row's pattern (the
 conversion's argument), the source's option date_pattern or datetime_pattern, or the compact form of HL7, cut to the
-value's precision.
+value's precision; over a date that stands there already, in that one's style as far as the value allows it.
 
 source   HL7 v2.8.2 §2A.3.22 DTM; FHIR R4 datatypes.html#dateTime
 """
@@ -178,6 +178,9 @@ def _write(value: str, pattern: str, context: Context) -> str | None:
     if found is None:
         return None
     *given, fraction, zone = ((part or "") for part in found.groups())
+    styled = _in_style_of(context.stands, [*given], fraction, zone, context) if context.stands else None
+    if styled is not None:
+        return styled
     parts = [*given]
     last = sum(1 for part in parts if part) - 1
     text, pending = "", ""
@@ -193,3 +196,46 @@ def _write(value: str, pattern: str, context: Context) -> str | None:
     if last == 5 and "HH" in pattern and zone != context.source.timezone:
         text += "+0000" if zone == "Z" else zone.replace(":", "")
     return text
+
+
+def _in_style_of(stands: str, parts: list[str], fraction: str, zone: str, context: Context) -> str | None:
+    """A value in the style of the text that it replaces: its signs, its padding, its precision, its way of naming a zone.
+
+    parts    year to second of the value, "" from the first that it has not
+    returns  None when the value says more than that style can, or the text is no date
+    """
+    plain = stands.strip()
+    found = _COMPACT.fullmatch(plain) or _WRITTEN.fullmatch(plain)
+    if found is None or not found[1]:
+        return None
+    theirs = [found[number] for number in range(1, 7)]
+    has = sum(1 for part in parts if part)
+    had = sum(1 for part in theirs if part)
+    if (
+        any(part.strip("0") for part in parts[max(had, 3) :])
+        or fraction.strip(".0")
+        or has < min(had, 3)
+        or had < min(has, 3)
+    ):
+        return None  # of a value, only zeros may be left out; and nothing but the rest of a midnight may be made up
+    if has < had and any(int(part) for part in theirs[has:had]):
+        return None
+    named = found[8]
+    if had > 3 and not named and zone and zone != context.source.timezone:
+        return None
+    text, position = "", 0
+    for number in range(had):
+        written, digits = parts[number] or "00", theirs[number]
+        start = found.start(number + 1)
+        text += plain[position:start] + (written if len(digits) > 1 else written.lstrip("0") or "0")
+        position = found.end(number + 1)
+    return text + _zone_like(named, zone or context.source.timezone) if named else text
+
+
+def _zone_like(named: str, zone: str) -> str:
+    if named == "Z":
+        return "Z" if zone in ("Z", "+00:00") else zone
+    digits = "+00:00" if zone == "Z" else zone
+    if ":" in named:
+        return digits
+    return digits.replace(":", "") if len(named) > 3 or not digits.endswith(":00") else digits[:3]

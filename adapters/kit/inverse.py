@@ -397,11 +397,13 @@ class Reversal:
             return False
         if new == old:
             return True
+        found = self.tree.select(row.origin.text, node)
+        self.context.stands = found[0].text if found else ""
         text = self._text(row, step, new)
+        self.context.stands = ""
         if text is None:
             self._without_words(row, node, step, old)
             return False
-        found = self.tree.select(row.origin.text, node)
         if not found or found[0].text != text:
             self.tree.put(row.origin.text, text, node)
         return True

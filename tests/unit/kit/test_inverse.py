@@ -59,6 +59,49 @@ def test_a_changed_date_is_written_in_the_format_s_own_way(small: Small) -> None
     assert changed(small, "Patient", change) == [PID.replace("19800101", "19810203"), *DG1]
 
 
+@pytest.mark.parametrize(
+    ("stands", "value", "written"),
+    [
+        ("202611200800", "2026-11-21T09:30:00+08:00", "202611210930"),
+        ("202611200800", "2026-11-21T09:30:15+08:00", "20261121093015"),
+        ("20261120080000+0800", "2026-11-21T09:30:00+08:00", "20261121093000+0800"),
+        ("20261120080000+0800", "2026-11-21T01:30:00Z", "20261121013000+0000"),
+        ("2026-11-20 08:00", "2026-11-21T09:30:00+08:00", "2026-11-21 09:30"),
+        ("2026/1/2 8:00:00", "2026-11-21T09:30:00+08:00", "2026/11/21 9:30:00"),
+        ("2026-11-20T08:00:00Z", "2026-11-21T09:30:00Z", "2026-11-21T09:30:00Z"),
+        ("20261120", "2026-11-21T09:30:00+08:00", "20261121093000"),
+        ("20261120", "2026-11", "202611"),
+        ("202611200800", "2026-11-21T01:30:00Z", "20261121013000+0000"),
+        ("20261120080000", "2026-11-21", "20261121"),
+        ("20261120080000.25", "2026-11-21T09:30:00+08:00", "20261121093000"),
+    ],
+)
+def test_a_changed_time_keeps_the_style_of_the_one_it_replaces(
+    tmp_path: Path, stands: str, value: str, written: str
+) -> None:
+    rows = {
+        "ADT_A01[Bundle]": "PID,,Patient,PID[Patient],,,",
+        "PID[Patient]": "PID-29,,Patient.deceasedDateTime,datetime,,,",
+    }
+    small = Small(tmp_path, rows)
+    data = message(f"PID{'|' * 29}{stands}")
+    entries = copy.deepcopy(named(small.read_bytes(data)))
+    entries[0][1]["deceasedDateTime"] = value
+    assert small.back(entries, data) == data.replace(stands.encode(), written.encode())
+
+
+@pytest.mark.parametrize(
+    ("stands", "written"),
+    [("1980-1-1", "1981-2-3"), ("19800101000000", "19810203000000"), ("1980/01/01", "1981/02/03")],
+)
+def test_a_changed_day_keeps_the_style_of_the_one_it_replaces(small: Small, stands: str, written: str) -> None:
+    def change(patient: dict[str, Any]) -> None:
+        patient["birthDate"] = "1981-02-03"
+
+    segment = PID.replace("19800101", stands)
+    assert changed(small, "Patient", change, segment) == [segment.replace(stands, written)]
+
+
 def test_a_changed_code_is_written_in_the_sender_s_words(small: Small) -> None:
     def change(patient: dict[str, Any]) -> None:
         patient["gender"] = "female"
