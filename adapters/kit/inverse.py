@@ -6,22 +6,19 @@ changed since, FHIR wins. A row whose conversion has no inverse, or that is mark
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from adapters.kit import bundle, convert, organizations
-from adapters.kit.codes import CodeMap, Codes
+from adapters.kit.codes import Codes
 from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context
 from adapters.kit.element import get, items, repeats, trail
-from adapters.kit.engine import BY_TYPE, WHOLE, Assembly
-from adapters.kit.recognise import alike, is_void, key, keys, without
+from adapters.kit.engine import WHOLE, Assembly
+from adapters.kit.pairing import Pairing
 from adapters.kit.table import EACH, Row, Step, Table, Tables
 from adapters.kit.translation import Document, Received
-from gateway.fhir import canonical
+from adapters.kit.wording import Wording, convert_many
 from gateway.fhir.errors import Issue, Issues, Unsupported
-
-SOURCE_CODE = canonical.extension("source-code")
 
 
 def to_tree(
@@ -66,43 +63,30 @@ class Reversal:
         original: bytes = b"",
         gone: Sequence[Document] = (),
     ) -> None:
-        self.tree, self.tables, self.codes, self.source = tree, tables, codes, source
-        # Organisations are named by their codes, as tables name them; everything else by what it is called now.
-        names = {url: name for url, document in resources if (name := organizations.name_of(document))}
-        gone = [*gone, *(document for _, document in resources if is_void(document))]
-        away = {url for url, document in resources if is_void(document)}
-        away |= {f"{document['resourceType']}/{document.get('id')}" for document in gone}
-        self.resources = [
-            (url, without(bundle.renamed(document, names), away)) for url, document in resources if url not in away
-        ]
-        self.by_url = dict(self.resources) | {names[url]: document for url, document in resources if url in names}
+        self.tree, self.tables = tree, tables
         self.issues = Issues()
-        self.gone = gone
-        self.leaving: dict[str, Node] = {}  # places that go, by path
         self.placed: set[int] = set()  # items, by identity, that stand in a place of their own
         self.context = Context(source=source, issues=self.issues, maps=codes)
-        # The original as the engine reads it: what stands there already need not be written.
+        self.wording = Wording(codes, self.context)
         self.before = Assembly(tree, tables, codes, source, Received(original, ""))
+        self.pairing = Pairing(resources, tree, tables, self.before, gone)
 
     def run(self, table: Table) -> None:
-        self.before.run(table)
-        bundle.settled(self.before)
-        self._recognise()
-        self._take_leave(table)
+        self.pairing.settle(table)
         done: set[tuple[str, int]] = set()
         for row in table.outbound:
             if row.origin.kind != "path" or self._is_said_elsewhere(
-                table, row, self.tree.root, self._original(row.instance, "")
+                table, row, self.tree.root, self.pairing.original(row.instance, "")
             ):
                 continue
             if row.each_instance:
-                for node, old, new in self._pairs(row):
+                for node, old, new in self.pairing.pairs(row):
                     self._message_row(row, node, old, new)
                 continue
-            after = self._one(row.instance)
+            after = self.pairing.one(row.instance)
             if after is None:
                 continue
-            before = self._original(row.instance, "")
+            before = self.pairing.original(row.instance, "")
             if row.steps:
                 self._row(row, self.tree.root, before, after)
             elif row.table:
@@ -118,77 +102,19 @@ class Reversal:
                 if self._nested(row, self.tree.root, place, len(places) + 1, before, after) and place is None:
                     self._satisfy(row, self.tree.select(row.origin.text, self.tree.root)[-1])
         for row in table.outbound:
-            document = self._one(row.instance) if row.steps and not row.each_instance else None
+            document = self.pairing.one(row.instance) if row.steps and not row.each_instance else None
             if document is not None:
-                self._add(row, self.tree.root, self._original(row.instance, ""), document)
-        for node in reversed(self.leaving.values()):  # last, because paths count what stands before
+                self._add(row, self.tree.root, self.pairing.original(row.instance, ""), document)
+        for node in reversed(self.pairing.leaving.values()):  # last, because paths count what stands before
             try:
                 self.tree.remove(node)
             except ValueError:
                 self._cannot_say_deleted(node.path)
 
-    def _take_leave(self, table: Table) -> None:
-        """Find the places of what was made of the original and is there no more."""
-        known = {key for _, document in self.resources for key in keys(document)}
-        for row in table.outbound:
-            if not row.each_instance or row.origin.kind != "path":
-                continue
-            nodes = {node.path: node for node in self.tree.select(row.origin.text, self.tree.root)}
-            made = [item for (name, _), item in self.before.instances.items() if name == row.instance]
-            nameless = [item for item in made if not key(item.document)]
-            for document in self.gone:
-                if document["resourceType"] != row.instance.partition(":")[0] or known.intersection(keys(document)):
-                    continue
-                found = next((item for item in made if key(document) and key(item.document) == key(document)), None)
-                found = found or (alike(document, nameless) if not key(document) else None)
-                if found is not None and found.node_path in nodes:
-                    self.leaving[found.node_path] = nodes[found.node_path]
-
-    def _recognise(self) -> None:
-        """Call what the original speaks of by its name of today, where a business identifier tells that it is the same."""
-        today = {key: url for url, document in reversed(self.resources) for key in keys(document)}
-        names = {}
-        for item in self.before.instances.values():
-            url = next((today[key] for key in keys(item.document) if key in today), None)
-            if url is not None:
-                names[item.full_url] = url
-        self.before.renamed = {old: names.get(new, new) for old, new in self.before.renamed.items()}
-        for item in self.before.instances.values():
-            item.document = bundle.renamed(item.document, names)
-            item.full_url = names.get(item.full_url, item.full_url)
-
     def _message_row(self, row: Row, node: Node | None, before: Document, after: Document) -> None:
         if row.table:
             index = len(self.tree.select(row.origin.text, self.tree.root)) + 1
             self._nested(row, self.tree.root, node, index, before, after)
-
-    def _pairs(self, row: Row) -> Iterator[tuple[Node | None, Document, Document]]:
-        """Each resource of the row's type beside the place in the original that it came from, or None for a new one."""
-        resource_type = row.instance.partition(":")[0]
-        nodes = {node.path: node for node in self.tree.select(row.origin.text, self.tree.root)}
-        made = [item for (name, _), item in self.before.instances.items() if name == row.instance]
-        wanted = [(url, document) for url, document in self.resources if document["resourceType"] == resource_type]
-        by_key = {key(item.document): item for item in made if key(item.document)}
-        by_url = {item.full_url: item for item in made}
-        nameless = [item for item in made if not key(item.document) and item.full_url not in self.by_url]
-        for url, document in wanted:
-            found = by_url.get(url) or by_key.get(key(document))
-            if found is None and not key(document):
-                found = alike(document, nameless)
-            if found is None:
-                yield None, {}, document
-            elif found.node_path in nodes:  # else it is another row's
-                yield nodes[found.node_path], found.document, document
-
-    def _one(self, name: str) -> Document | None:
-        resource_type = name.partition(":")[0]
-        if ":" in name:
-            return None  # a second instance has no name outside its own message
-        return next((document for _, document in self.resources if document["resourceType"] == resource_type), None)
-
-    def _original(self, name: str, path: str) -> Document:
-        found = self.before.instances.get((name, path))
-        return found.document if found else {}
 
     # one table, one target
 
@@ -226,7 +152,7 @@ class Reversal:
         # An extension is what its url says, whichever way the row is marked.
         for row in table.rows if table.target == "Extension" else table.outbound:
             if row.origin.kind == "literal":
-                told.setdefault(trail(row.steps), []).append(self._literal(row))
+                told.setdefault(trail(row.steps), []).append(self.wording.literal(row))
         free = {trail(row.steps) for row in table.outbound if row.origin.kind == "path"}
         for place, values in told.items():
             value = get(after, place)
@@ -235,17 +161,13 @@ class Reversal:
         if table.target != "Identifier" or not after.get("system") or "system" not in free:
             return True
         systems = [row for row in table.outbound if row.origin.kind == "path" and trail(row.steps) == "system"]
-        return any(self._text(row, row.steps[-1], after["system"]) for row in systems)
-
-    def _literal(self, row: Row) -> Any:
-        name = row.conversion or BY_TYPE.get(row.steps[-1].type, "")
-        return convert.named(name).forward(row.origin.text, self.context) if name else row.origin.text
+        return any(self.wording.text(row, row.steps[-1], after["system"]) for row in systems)
 
     def _row(self, row: Row, node: Node, before: Document, after: Document) -> bool:
         if row.origin.kind == "literal":
             if row.condition is None or row.condition.verb not in ("=", "in"):
                 return False
-            if get(after, trail(row.steps)) != self._literal(row):
+            if get(after, trail(row.steps)) != self.wording.literal(row):
                 return False
             return self._satisfy(row, node)
         if row.origin.kind != "path" or not self._applies(row, node):
@@ -279,7 +201,7 @@ class Reversal:
         """Write the items of an element, each in the repetition it came from. What is new is added when every row of the
         table has had its turn: it may be another row's."""
         places, olds, news = self._places(row, node, olds, news)
-        readings = [self._reading(row, place) for place in places]
+        readings = [self.pairing.reading(row, place) for place in places]
         self.placed.update(id(item) for item in news if item in readings)
         wrote = any(item in readings for item in news)
         free = [index for index, reading in enumerate(readings) if reading and reading not in news]
@@ -289,7 +211,12 @@ class Reversal:
             index = free.pop(0)
             self.placed.add(id(item))
             self._nested(
-                row, node, places[index], index + 1, self._target(row, readings[index]), self._target(row, item)
+                row,
+                node,
+                places[index],
+                index + 1,
+                self.pairing.target(row, readings[index]),
+                self.pairing.target(row, item),
             )
             wrote = True
         for index in free:  # nothing stands in for what was there: it was taken away
@@ -308,7 +235,7 @@ class Reversal:
         for item in self._waiting(row, [], olds, news):
             index = len(self.tree.select(row.origin.text, node)) + 1
             try:
-                written = self._nested(row, node, None, index, {}, self._target(row, item))
+                written = self._nested(row, node, None, index, {}, self.pairing.target(row, item))
             except ValueError:  # a column holds one value
                 self._no_room(row)
                 continue
@@ -322,7 +249,7 @@ class Reversal:
         self, row: Row, node: Node, olds: list[Any], news: list[Any]
     ) -> tuple[list[Node], list[Any], list[Any]]:
         """Where a row's items stand, and its items before and now: one of each where the element is one."""
-        places = [place for place in self.tree.select(row.origin.text, node) if place.path not in self.leaving]
+        places = [place for place in self.tree.select(row.origin.text, node) if place.path not in self.pairing.leaving]
         return (places, olds, news) if repeats(row) else (places[:1], olds[:1], news[:1])
 
     def _waiting(self, row: Row, readings: list[Any], olds: list[Any], news: list[Any]) -> list[Any]:
@@ -334,7 +261,7 @@ class Reversal:
             if id(item) not in self.placed
             and item not in readings
             and item not in olds
-            and self._expressible(table, self._target(row, item))
+            and self._expressible(table, self.pairing.target(row, item))
         ]
 
     def _no_room(self, row: Row) -> None:
@@ -346,31 +273,12 @@ class Reversal:
             "warning",
         )
 
-    def _reading(self, row: Row, place: Node) -> Any:
-        """What the engine makes of one place by this row alone."""
-        container: Document = {}
-        owner = self.before.instance("", place.path)
-        value = self.before.nested(row, place, (place,), container, owner, "")
-        owner.valued = False
-        return bundle.renamed(value, self.before.renamed)
-
-    def _target(self, row: Row, item: Any) -> Document:
-        if isinstance(item, dict) and row.steps[-1].type == "Reference" and "reference" in item:
-            table = self.tables.by_name[row.table]
-            if table.target != "Reference":
-                found = self.by_url.get(item["reference"])
-                return found if found is not None else self._instance_document(item["reference"])
-        return item if isinstance(item, dict) else {}
-
-    def _instance_document(self, url: str) -> Document:
-        return next((item.document for item in self.before.instances.values() if item.full_url == url), {})
-
     def _nested(self, row: Row, parent: Node, node: Node | None, index: int, before: Document, after: Document) -> bool:
         table = self.tables.by_name[row.table]
         if not after or not self._expressible(table, after):
             return False
         if row.codes:
-            after = self._with_own_code(row, after)
+            after = self.wording.with_own_code(row, after)
         place = node if node is not None else self.tree.put(row.origin.text, "", parent, index)
         return self._table(table, place, before, after)
 
@@ -382,7 +290,7 @@ class Reversal:
                 if value in olds:
                     wrote = True
                     continue
-                text = self._text(row, step, value)
+                text = self.wording.text(row, step, value)
                 if text:
                     places += 1
                     self.tree.put(row.origin.text, text, node, places)
@@ -399,7 +307,7 @@ class Reversal:
             return True
         found = self.tree.select(row.origin.text, node)
         self.context.stands = found[0].text if found else ""
-        text = self._text(row, step, new)
+        text = self.wording.text(row, step, new)
         self.context.stands = ""
         if text is None:
             self._without_words(row, node, step, old)
@@ -410,7 +318,7 @@ class Reversal:
 
     def _without_words(self, row: Row, node: Node, step: Step, old: Any) -> None:
         """What stood there has changed into what this row cannot write: taken away, where the list has no more of it."""
-        if old is None or self._text(row, step, old) is None:
+        if old is None or self.wording.text(row, step, old) is None:
             return
         if convert_many(row):
             self._take_away(row, node)
@@ -440,59 +348,3 @@ class Reversal:
             path,
             "warning",
         )
-
-    def _text(self, row: Row, step: Step, value: Any) -> str | None:
-        """The source's text for a FHIR value, None when the row has no words for it."""
-        self.context.codes = row.codes
-        if row.codes and not row.conversion:
-            concept_map = self.codes.named(row.codes)
-            assert concept_map is not None, row.where
-            value = own_code(concept_map, step, value)
-            if value is None:
-                return None
-        name = row.conversion or BY_TYPE.get(step.type, "")
-        self.context.path = trail(row.steps)
-        if not name:
-            return value if isinstance(value, str) else None
-        inverse = convert.named(name).inverse
-        return None if inverse is None else inverse(value, self.context)
-
-    def _with_own_code(self, row: Row, after: Document) -> Document:
-        """A concept that has only the standard code gains the sender's, first, where its table looks for it."""
-        concept_map = self.codes.named(row.codes)
-        codings = after.get("coding", [])
-        if concept_map is None or any(concept_map.owns(coding.get("system", "")) for coding in codings):
-            return after
-        code = own_code(concept_map, row.steps[-1], after)
-        if code is None:
-            return after
-        return {**after, "coding": [{"system": concept_map.system_of(code), "code": code}, *codings]}
-
-
-def own_code(concept_map: CodeMap, step: Step, value: Any) -> str | None:
-    """The source system's code for a FHIR code, Coding or CodeableConcept: the one it sent, or the map's inverse."""
-    sent: str | None
-    if step.type == "CodeableConcept":
-        codings = value.get("coding", [])
-        own = next((item for item in codings if concept_map.owns(item.get("system", ""))), None)
-        if own is not None:
-            sent = own.get("code")
-            return sent
-        inverted = (concept_map.invert(item.get("code", ""), item.get("system", "")) for item in codings)
-        return next((code for code in inverted if code is not None), None)
-    if step.type == "Coding":
-        for extension in value.get("extension", ()):
-            coding = extension.get("valueCoding", {})
-            if extension.get("url") == SOURCE_CODE and concept_map.owns(coding.get("system", "")):
-                sent = coding.get("code")
-                return sent
-        if concept_map.owns(value.get("system", "")):
-            sent = value.get("code")
-            return sent
-        return concept_map.invert(value.get("code", ""), value.get("system", ""))
-    return concept_map.invert(value)
-
-
-def convert_many(row: Row) -> bool:
-    """A conversion that makes a list (names in han and pinyin) takes the list back."""
-    return bool(row.conversion) and convert.named(row.conversion).many
