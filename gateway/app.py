@@ -42,6 +42,7 @@ from gateway.inbox.overlay import overlay
 from gateway.inbox.receive import Inbox
 from gateway.inbox.work import Limits as InboxLimits
 from gateway.inbox.work import Worker
+from gateway.interactions import custom_parameters
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication, mount
@@ -82,6 +83,7 @@ class Gateway:
     folders: tuple[Folder, ...]
     inbox_loop: Loop
     outbox_loops: tuple[Loop, ...]
+    parameters_loop: Loop
 
     def drain(self) -> int:
         """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
@@ -110,10 +112,12 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     exchange.check()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.database_url, restrict)
+    parameters = custom_parameters.CustomParameters(store)
+    parameters.refresh()
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
     door = Door(
         store,
-        rules=(referral.task_rule, referral.request_rule, plans.task_rule, plans.plan_rule),
+        rules=(referral.task_rule, referral.request_rule, plans.task_rule, plans.plan_rule, custom_parameters.rule),
         consequences=(
             referral.consequence,
             plans.consequence,
@@ -166,7 +170,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         size_limit_bytes=settings.message_size_limit_bytes,
     )
     return Gateway(
-        settings, exchange, store, door, inbox, worker, sender, _folders(inbox, exchange, settings), loop, outbox_loops
+        settings, exchange, store, door, inbox, worker, sender, _folders(inbox, exchange, settings), loop, outbox_loops, Loop("search parameters", parameters.step, threads=1, idle_s=2.0),
     )
 
 
@@ -213,7 +217,7 @@ async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = T
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    loops: list[Loop] = []
+    loops: list[Loop] = [gateway.parameters_loop]
     if workers:
         loops += [gateway.inbox_loop, *gateway.outbox_loops]
     if listeners:
