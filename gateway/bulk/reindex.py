@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import Busy, Invalid
+from gateway.interactions.custom_parameters import active
 from gateway.interactions.door import Door
 from gateway.search.extract import EXTRACTION
 from gateway.search.parameters import indexed_as, parameter
 from gateway.store.contract import Store
 from gateway.store.progress import EXTRACTED
 from gateway.store.reindex import WORDS, Scope
+from gateway.store.row_id import now_us
 
 BATCH = 200
 PAUSE_S = 0.005
@@ -49,6 +51,7 @@ def reindex(
     """
     _refuse_unknown(resource_type, code)
     name = f"reindex {EXTRACTION} {resource_type or '*'} {code or '*'}"
+    began = now_us()
     until, total = door.store.index_extent(Scope(resource_type))
     after = 0 if again else door.store.progress(name)
     rest = door.store.index_extent(Scope(resource_type), after)[1] if after else total
@@ -64,7 +67,22 @@ def reindex(
         time.sleep(PAUSE_S)
     if not resource_type and not code:
         door.store.keep_progress(EXTRACTED, EXTRACTION)
+    door.store.keep_progress(_indexed(resource_type, code), began)
     return Done(done, total - rest)
+
+
+def waiting(store: Store) -> list[tuple[str, str]]:
+    """Custom parameters (type, code) that were defined or changed after what stands was last indexed by them."""
+    found = []
+    for kind, code, changed_at in active(store):
+        indexed_at = max(store.progress(_indexed(*scope)) for scope in (("", ""), (kind, ""), (kind, code)))
+        if indexed_at < changed_at:
+            found.append((kind, code))
+    return found
+
+
+def _indexed(resource_type: str, code: str) -> str:
+    return f"indexed {resource_type or '*'} {code or '*'}"
 
 
 def is_behind(store: Store) -> bool:

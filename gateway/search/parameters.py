@@ -36,11 +36,26 @@ class Parameter(NamedTuple):
     components: tuple[tuple[str, str], ...] = ()
 
 
+_custom: dict[str, dict[str, Parameter]] = {}
+
+
 @functools.cache
 def parameters(resource_type: str) -> dict[str, Parameter]:
-    """All parameters of a type by code, those of Resource and DomainResource among them."""
-    found = _of("Resource") | _of("DomainResource")
-    return found | _of(resource_type)
+    """All parameters of a type by code, those of Resource and DomainResource and the alliance's own among them."""
+    found = _of("Resource") | _of("DomainResource") | _of(resource_type)
+    return found | _custom.get(resource_type, {})
+
+
+def published(resource_type: str, code: str) -> Parameter | None:
+    """A parameter of R4 itself."""
+    return (_of("Resource") | _of("DomainResource") | _of(resource_type)).get(code)
+
+
+def use(custom: dict[str, dict[str, Parameter]]) -> None:
+    """Have these parameters, by type and code, beside those of R4, for the whole process; custom.py reads them."""
+    _custom.clear()
+    _custom.update(custom)
+    parameters.cache_clear()
 
 
 def parameter(resource_type: str, code: str) -> Parameter | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from gateway.search.parameters import indexed_as
+from gateway.fhir.elements import resource_types
+from gateway.search.parameters import indexed_as, parameters
 from gateway.search.query import Entry, Exact, Pair, Range, Text, Words
 
 # What a b-tree of PostgreSQL takes is 2,704 bytes. Longer values are told apart by their hash; text is found by its beginning,
@@ -76,6 +77,21 @@ def parameter_number(resource_type: str, parameter: str) -> int:
         digest = blake2b(f"{resource_type}.{parameter}".encode(), digest_size=4).digest()
         number = _NUMBERS[resource_type, parameter] = int.from_bytes(digest, signed=True)
     return number
+
+
+SUFFIXES = ("", ":identifier", ":of-type", ":text", ":canonical", ":latitude", ":longitude")
+
+
+def collision(resource_type: str, code: str) -> bool:
+    """Whether a parameter that is not of R4 would have, in any of its forms, the number of one that is known."""
+    own = {parameter_number(resource_type, code + suffix) for suffix in SUFFIXES}
+    return len(own) < len(SUFFIXES) or any(
+        parameter_number(kind, other + suffix) in own
+        for kind in resource_types()
+        for other in parameters(kind)
+        if (kind, other) != (resource_type, code)
+        for suffix in SUFFIXES
+    )
 
 
 def key(value: str) -> str:

@@ -14,11 +14,10 @@ from sqlalchemy import Connection
 from gateway.fhir import document
 from gateway.search.query import Entry, Words
 from gateway.store import index_write, progress
-from gateway.store.index_rows import parameter_numbers, rows_of
+from gateway.store.index_rows import SUFFIXES, parameter_numbers, rows_of
 from gateway.store.statement import run
 from gateway.store.versions import current_rows
 
-SUFFIXES = ("", ":identifier", ":of-type", ":text", ":canonical", ":latitude", ":longitude")
 WORDS = ("_text", "_content")
 
 Indexing = Callable[[dict[str, Any]], Sequence[Entry]]
