@@ -92,6 +92,7 @@ class Value:
     code     token code ("" in "system|" means any), reference id, uri, unit of a quantity ("" means any)
     low, high  the interval that a date, number or quantity means
     folded   string, folded as the index folds
+    further  composite: what the components behind the first one must be, in their order
     """
 
     text: str
@@ -101,24 +102,33 @@ class Value:
     low: float = 0.0
     high: float = 0.0
     folded: str = ""
+    further: tuple[Value, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
     """One parameter of a query: ANDed with its neighbours, its values ORed.
 
-    kind    the search parameter's type (token, reference, date, string, uri, number, quantity, special)
-    chain   for subject:Patient.name: the clause on the target, whose type is one of target_types; values are empty then
-            subject:identifier becomes a token clause on the parameter "subject:identifier"
-    reverse for _has: reserved, None on the first floor
+    parameter     as indexed: with its suffix where it has one (subject:identifier)
+    kind          token, reference, date, string, uri, number, quantity, composite; words (_text, _content);
+                  compartment (parameter its type, the values' codes its ids); either
+    modifier      not, missing, exact, contains, below; what terminology or another index answers has become values and a suffix
+    target_types  of a reference: the types meant by a bare id
+    chain         subject:Patient.name: the clause on what is referred to, whose type is one of target_types; values are empty then
+    reverse       _has: the clause in chain is on what refers to this, whose type is one of target_types, by this parameter of theirs
+    either        for kind either: satisfied where one of these is; parameter is empty then
+    components    of a composite: the kinds of those behind the first one
     """
 
     parameter: str
     kind: str
-    values: tuple[Value, ...]
+    values: tuple[Value, ...] = ()
     modifier: str = ""
     target_types: tuple[str, ...] = ()
     chain: Clause | None = None
+    reverse: bool = False
+    either: tuple[Clause, ...] = ()
+    components: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +140,7 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """_include or _revinclude: source type, reference parameter, optional target type."""
+    """_include or _revinclude: source type, reference parameter ("*" for every one), optional target type."""
 
     source_type: str
     parameter: str
@@ -141,11 +151,14 @@ class Include:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A whole search on one type.
+    """A whole search on one type, or on several.
 
+    resource_type  "" for a search over types
+    types    of a search over types
+    kept_s   how long the order of a sorted search is kept for the pages behind the first one
     count    page size; 0 asks for the total only
     total    none | estimate | accurate
-    after    where the page begins: the sort key and row of the last entry before it (opaque to all but the store)
+    after    where the page begins: what the last one named as next (opaque to all but the store)
     applied  what was understood, as (name, text) pairs in order, for the self link
     """
 
@@ -157,3 +170,5 @@ class Query:
     total: str = "none"
     after: str = ""
     applied: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    types: tuple[str, ...] = ()
+    kept_s: float = 3600.0

@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from gateway.store.failure import told_plainly
+from gateway.store.statement import Reader, reader
 from gateway.store.turnstile import Turnstile
 
 _BUSY_TIMEOUT_MS = 15_000
@@ -93,6 +94,54 @@ class Database:
             else:
                 with self._turnstile, self._reader.begin() as connection:
                     yield connection
+
+    @contextmanager
+    def asking(self) -> Iterator[Reader]:
+        """The driver's own connection to read with, kept open: a search's way past the engine. Snapshots as in reading().
+
+        source  measured: an engine's checkout and its result cost 60 to 100 µs a statement
+        """
+        with told_plainly():
+            if self.in_memory:
+                with self.reading() as connection:
+                    yield reader(connection)
+            elif self.is_sqlite:
+                yield from self._sqlite_asking()
+            else:
+                yield from self._postgres_asking()
+
+    def _sqlite_asking(self) -> Iterator[Reader]:
+        raw = self._sqlite_point()
+        if raw.in_transaction:
+            yield Reader(self.dialect, raw)
+            return
+        raw.execute("BEGIN")
+        try:
+            yield Reader(self.dialect, raw)
+        finally:
+            raw.execute("ROLLBACK")
+
+    def _postgres_asking(self) -> Iterator[Reader]:
+        raw = self._postgres_kept()
+        try:
+            yield Reader(self.dialect, raw)
+        finally:
+            if raw.broken or raw.closed or self._points.full():
+                raw.close()
+            else:
+                self._points.put(raw)
+
+    def _postgres_kept(self) -> psycopg.Connection[Any]:
+        """A kept connection that is alive as far as can be seen without asking, or a new one."""
+        while True:
+            try:
+                raw = self._points.get_nowait()
+            except Empty:
+                return psycopg.connect(self.conninfo, autocommit=True)
+            # An idle server has nothing to say, unless it has gone.
+            if not raw.closed and not select.select([raw.fileno()], [], [], 0)[0]:
+                return raw
+            raw.close()
 
     def point(self, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
         """One row by a statement in the driver's own words, on a kept connection: the fast path of a read by id.

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, text
 
 from gateway.fhir.errors import Malformed
 from gateway.fhir.principal import Principal
+from gateway.store.clauses import Restriction, hidden
 from gateway.store.contract import Page, PastFilter, Version
-from gateway.store.search_sql import Builder, Restriction
+from gateway.store.statement import reader
 
 _mark = re.compile(r"(-?\d{1,18})\.(\d{1,19})\.(\d{1,9})", re.ASCII).fullmatch
 _FEW = (
@@ -65,8 +66,12 @@ def past(connection: Connection, where: PastFilter, principal: Principal, restri
     further = len(rows) > where.count
     rows = rows[: where.count]
     mark = f"{rows[-1].updated_at}.{rows[-1].rid}.{rows[-1].version}" if further and rows else ""
-    shown = Builder(principal, restrict).among_visible(connection, rows)
-    versions = [Version(row.type, row.id, row.version, row.updated_at, row.method, bytes(row.content)) for row in shown]
+    unseen = hidden(reader(connection), [(row.rid, row.type) for row in rows], principal, restrict)
+    versions = [
+        Version(row.type, row.id, row.version, row.updated_at, row.method, bytes(row.content))
+        for row in rows
+        if row.rid not in unseen
+    ]
     return Page(versions, next=mark)
 
 

@@ -105,6 +105,24 @@ progress = Table(
     Column("value", BigInteger, nullable=False),
 )
 
+# The order of a sorted search, for its further pages; rids as 8-byte numbers, the least first byte first.
+page_list = Table(
+    "page_list",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("rids", LargeBinary, nullable=False),
+    Index("page_list_expires_at", "expires_at"),
+)
+
+# Keys that an installation makes for itself.
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
 receipt = Table(
     "receipt",
     metadata,

@@ -1,7 +1,7 @@
-"""Query → SQL: every clause a set of rows, the sets intersected; one builder for search, chain, include and what may be seen.
+"""Query → pages, through statements of its shape (draft.py), clauses (clauses.py), order (sorting.py) and includes (including.py).
 
-A page begins where the one before ended (keyset): the sort values of its last match and its row, never an offset, so that a resource
-written meanwhile makes no other one appear twice or get lost.
+A page in the default order, or by _id, goes on behind the last one's row: what never changes. In any other order the first page fixes
+the list of all (page_list.py). Either way a resource that is there all the while is on one page, and on one only (decision 0007).
 """
 
 from __future__ import annotations
@@ -9,307 +9,206 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, false, func, not_, or_, select, true
-
-from gateway.fhir.errors import Malformed, TooLarge, Unsupported
+from gateway.fhir.errors import Invalid, Issue, Malformed
 from gateway.fhir.principal import Principal
-from gateway.search.query import Clause, Include, Query, Sort, Value
-from gateway.store import plain_search
+from gateway.search.query import Clause, Query, Sort
+from gateway.store import page_list, sorting
+from gateway.store.clauses import Builder, Restriction, Types
 from gateway.store.contract import Page, Version
-from gateway.store.index_rows import TEXT_MAX, clean, key, parameter_number, successor
-from gateway.store.schema import index_exact, index_range, index_text, resource, version
+from gateway.store.draft import Draft
+from gateway.store.including import Found, included, version_of
+from gateway.store.statement import Reader
 
-Condition = Any  # a boolean SQL expression
-Restriction = Callable[[str, Principal], Sequence[Clause]]
-
-_CONTENT = (version.c.version, version.c.updated_at, version.c.method, version.c.content)
-INCLUDED_MAX = 10_000
-_ITERATIONS_MAX = 10
-_TABLES = {
-    "token": index_exact,
-    "reference": index_exact,
-    "uri": index_exact,
-    "date": index_range,
-    "number": index_range,
-    "quantity": index_range,
-    "string": index_text,
-}
+_COLUMNS = "r.rid, r.type, r.id, v.version, v.updated_at, v.method, v.content"
+_FROM = "FROM resource r JOIN version v ON v.rid = r.rid AND v.version = r.version WHERE"
 
 
-class Builder:
-    """Turns the clauses of one principal's query into conditions on rows of resource."""
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A page, and the rows of all matches where the order of those that follow must be kept (Page.next is "" until it is)."""
 
-    def __init__(self, principal: Principal, restrict: Restriction) -> None:
-        self._principal = principal
-        self._restrict = restrict
-
-    def visible(self, resource_type: str, row: Any = resource) -> list[Condition]:
-        """Current resources of a type that the principal may see."""
-        return [
-            row.c.type == resource_type,
-            row.c.deleted.is_(False),
-            *self.conditions(resource_type, self._restrict(resource_type, self._principal), row),
-        ]
-
-    def among_visible(self, connection: Connection, rows: Sequence[Any]) -> list[Any]:
-        """Those rows (rid, type, id) that the principal may see; costs nothing where all is seen."""
-        hidden: set[int] = set()
-        for kind in {row.type for row in rows}:
-            if self._restrict(kind, self._principal):
-                among = {row.rid for row in rows if row.type == kind}
-                shown = select(resource.c.rid).where(resource.c.rid.in_(among), *self.visible(kind))
-                hidden |= among - set(connection.scalars(shown))
-        return [row for row in rows if row.rid not in hidden]
-
-    def conditions(self, resource_type: str, clauses: Sequence[Clause], row: Any = resource) -> list[Condition]:
-        return [self._condition(resource_type, clause, row) for clause in clauses]
-
-    def _condition(self, resource_type: str, clause: Clause, row: Any) -> Condition:
-        if clause.parameter == "_id" and clause.chain is None:
-            among = row.c.id.in_([value.code or value.text for value in clause.values])
-            return not_(among) if clause.modifier == "not" else among
-        if clause.parameter == "_lastUpdated":
-            return or_(*(_instant(row.c.updated_at, value) for value in clause.values))
-        table = _TABLES.get(clause.kind)
-        if table is None:
-            raise _unsupported(clause)
-        rows = select(table.c.rid).where(table.c.parameter == parameter_number(resource_type, clause.parameter))
-        if clause.modifier == "missing":
-            absent = {value.text for value in clause.values} == {"true"}
-            return row.c.rid.not_in(rows) if absent else row.c.rid.in_(rows)
-        if clause.chain is not None:
-            return row.c.rid.in_(self._chained(rows, clause))
-        negated = clause.modifier == "not"
-        matching = rows.where(or_(false(), *(_matches(clause, value) for value in clause.values)))
-        return row.c.rid.not_in(matching) if negated else row.c.rid.in_(matching)
-
-    def _chained(self, rows: Select[Any], clause: Clause) -> Select[Any]:
-        if clause.chain is None or not clause.target_types:
-            raise _unsupported(clause)
-        target = resource.alias()
-        alternatives = [
-            and_(*self.visible(kind, target), *self.conditions(kind, (clause.chain,), target))
-            for kind in clause.target_types
-        ]
-        joined = and_(target.c.type == index_exact.c.system, target.c.id == index_exact.c.code)
-        return rows.join(target, joined).where(or_(*alternatives))
+    page: Page
+    to_keep: Sequence[int] = ()
 
 
-def search(connection: Connection, query: Query, principal: Principal, restrict: Restriction) -> Page:
+def search(reader: Reader, query: Query, principal: Principal, restrict: Restriction) -> Search:
     """One page of what a query finds, with what its includes bring and its total where asked.
 
-    raises  Malformed for a page mark that this store did not give; Unsupported for a modifier the index does not know
+    raises  Malformed for a page mark that this store did not give; Unsupported for a modifier the index does not know;
+            Invalid (410) for a list that expired, (400) for the end of a list that was too long
     """
-    if not restrict(query.resource_type, principal) and (plain := plain_search.find(connection, query)) is not None:
-        further = len(plain) > query.count
-        plain = plain[: query.count]
-        return Page([version for _, version in plain], next=_write_mark([plain[-1][0]]) if further else "")
-    builder = Builder(principal, restrict)
-    where = [*builder.visible(query.resource_type), *builder.conditions(query.resource_type, query.clauses)]
+    types: Types = (query.resource_type,) if query.resource_type else query.types
     total = None
     if query.total != "none" or query.count == 0:
-        total = connection.scalar(select(func.count()).select_from(resource).where(*where)) or 0
+        total = _count(reader, types, query, principal, restrict)
     if query.count == 0:
-        return Page((), total=total)
-    keys = [_sort_key(query.resource_type, sort).label(f"k{place}") for place, sort in enumerate(query.sort)]
-    # Named columns, so that "after" and ORDER BY compare the very values that the page mark carries.
-    found: Any = (
-        select(resource.c.rid, resource.c.id, resource.c.version, *keys).where(*where).subquery("found")
-        if keys
-        else resource
-    )
-    sorted_keys = [(found.c[f"k{place}"], sort.descending) for place, sort in enumerate(query.sort)]
-    page = (
-        select(found.c.rid, found.c.id, *_CONTENT, *(column for column, _ in sorted_keys))
-        .select_from(found)
-        .join(version, and_(version.c.rid == found.c.rid, version.c.version == found.c.version))
-    )
-    if not keys:
-        page = page.where(*where)
-    if query.after:
-        page = page.where(_after(sorted_keys, found.c.rid, _read_mark(query.after, len(keys))))
-    order = [part for column, down in sorted_keys for part in (column.is_(None), column.desc() if down else column)]
-    rows = connection.execute(page.order_by(*order, found.c.rid).limit(query.count + 1)).all()
-    further = len(rows) > query.count
-    rows = rows[: query.count]
-    matches = [Version(query.resource_type, row[1], row[2], row[3], row[4], bytes(row[5])) for row in rows]
-    mark = _write_mark([*rows[-1][6:], rows[-1][0]]) if further else ""
-    included: Sequence[Version] = ()
+        return Search(Page((), total=total))
+    by_id = len(query.sort) == 1 and query.sort[0].parameter == "_id"
+    to_keep: Sequence[int] = ()
+    if query.sort and not by_id:
+        rows, further, to_keep = _listed(reader, types, query, principal, restrict)
+    else:
+        rows, further = _following(reader, types, query, principal, restrict)
+    brought: Sequence[Version] = ()
     if query.includes:
-        included = _included(connection, query, [(row[0], query.resource_type, row[1]) for row in rows], builder)
-    return Page(matches, included, total, mark)
+        brought = included(reader, query.includes, rows, principal, restrict)
+    return Search(Page([version for _, version in rows], brought, total, further), to_keep)
+
+
+def kept(reader: Reader, found: Search, query: Query) -> Page:
+    """The page with its mark, after what must be kept has been. Inside a write transaction."""
+    if not found.to_keep:
+        return found.page
+    number = page_list.keep(reader, found.to_keep, query.kept_s)
+    return replace(found.page, next=_after_list(number, query.count))
+
+
+class Plan(NamedTuple):
+    """How a query is answered: the statement, the values for its marks, and what the database says it does."""
+
+    statement: str
+    values: Sequence[Any]
+    database: Sequence[str]
+
+
+def explain(reader: Reader, query: Query, principal: Principal, restrict: Restriction) -> Plan:
+    """The plan of a query's first page."""
+    statement, values = statement_of(query, principal, restrict, reader.dialect)
+    if reader.dialect == "postgresql":
+        told = [str(row[0]) for row in reader.rows(f"EXPLAIN (COSTS, ANALYZE, BUFFERS) {statement}", values)]
+    else:
+        depth = {0: 0}
+        told = []
+        for number, parent, _, detail in reader.rows(f"EXPLAIN QUERY PLAN {statement}", values):
+            depth[number] = depth.get(parent, 0) + 1
+            told.append("  " * (depth[number] - 1) + str(detail))
+    return Plan(statement, values, told)
 
 
 def sees(
-    connection: Connection,
-    resource_type: str,
-    id: str,
-    clauses: Sequence[Clause],
-    principal: Principal,
-    restrict: Restriction,
+    reader: Reader, resource_type: str, id: str, clauses: Sequence[Clause], principal: Principal, restrict: Restriction
 ) -> bool:
     """Whether one resource, deleted or not, satisfies these clauses."""
-    conditions = Builder(principal, restrict).conditions(resource_type, clauses)
-    found = select(resource.c.rid).where(resource.c.type == resource_type, resource.c.id == id, *conditions)
-    return connection.execute(found).first() is not None
+    draft = Draft(reader.dialect)
+    named = f"SELECT r.rid FROM resource r WHERE r.type = {draft.mark(resource_type)} AND r.id = {draft.mark(id)}"
+    statement = f"{named} AND {Builder(draft, principal, restrict).all((resource_type,), clauses)}"
+    return bool(reader.rows(statement, draft.values))
 
 
-def _contents(connection: Connection, rids: Sequence[int]) -> list[Version]:
-    """Current versions of rows, in the order of the rows."""
-    found: dict[int, Version] = {}
-    for start in range(0, len(rids), 500):
-        part = list(rids[start : start + 500])
-        rows = (
-            select(resource.c.rid, resource.c.type, resource.c.id, *list(version.c)[1:])
-            .join(version, and_(version.c.rid == resource.c.rid, version.c.version == resource.c.version))
-            .where(resource.c.rid.in_(part))
-        )
-        for row in connection.execute(rows):
-            found[row.rid] = Version(row.type, row.id, row.version, row.updated_at, row.method, bytes(row.content))
-    return [found[rid] for rid in rids if rid in found and not found[rid].deleted]
+def _after_list(number: int, position: int) -> str:
+    """The mark of a place in a kept list."""
+    return _write_mark(["list", number, position])
 
 
-def _matches(clause: Clause, value: Value) -> Condition:
-    if clause.kind == "token":
-        return _token(clause, value)
-    if clause.kind == "reference":
-        wanted = index_exact.c.code == key(value.code)
-        types = (value.system,) if value.system else clause.target_types
-        return and_(wanted, index_exact.c.system.in_(types)) if types else wanted
-    if clause.kind == "uri":
-        if clause.modifier:
-            raise _unsupported(clause)
-        return index_exact.c.code == key(value.code or value.text)
-    if clause.kind == "string":
-        return _string(clause, value)
-    unit = index_range.c.unit == value.code if value.code else true()
-    return and_(_interval(index_range.c.low, index_range.c.high, value), unit)
+def statement_of(query: Query, principal: Principal, restrict: Restriction, dialect: str) -> tuple[str, list[Any]]:
+    """The statement that finds the first page, for who wants to see it."""
+    types: Types = (query.resource_type,) if query.resource_type else query.types
+    draft = Draft(dialect)
+    if query.sort and not (len(query.sort) == 1 and query.sort[0].parameter == "_id"):
+        return _list_statement(draft, types, query, principal, restrict), draft.values
+    return _page_statement(draft, types, query, principal, restrict), draft.values
 
 
-def _token(clause: Clause, value: Value) -> Condition:
-    if clause.modifier not in ("", "not"):
-        raise _unsupported(clause)
-    if not value.code and value.system:
-        return index_exact.c.system == key(value.system)
-    code = index_exact.c.code == key(value.code)
-    return code if value.system is None else and_(code, index_exact.c.system == key(value.system))
+def _where(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
+    builder = Builder(draft, principal, restrict)
+    seen = builder.visible(types)
+    return f"{seen} AND {builder.all(types, query.clauses)}" if query.clauses else seen
 
 
-def _string(clause: Clause, value: Value) -> Condition:
-    if clause.modifier == "exact":
-        wanted = clean(value.text)[:TEXT_MAX]
-        return index_text.c.exact == wanted
-    folded = clean(value.folded)[:TEXT_MAX]
-    if clause.modifier == "contains":
-        return index_text.c.folded.contains(folded, autoescape=True)
-    if clause.modifier:
-        raise _unsupported(clause)
-    # "Begins with" as a range of byte order, which every b-tree serves; no LIKE, whose use of an index hangs on collations.
-    above = successor(folded)
-    return and_(index_text.c.folded >= folded, index_text.c.folded < above) if above else index_text.c.folded >= folded
+def _count(reader: Reader, types: Types, query: Query, principal: Principal, restrict: Restriction) -> int:
+    draft = Draft(reader.dialect)
+    statement = f"SELECT count(*) FROM resource r WHERE {_where(draft, types, query, principal, restrict)}"
+    return int(reader.rows(statement, draft.values)[0][0])
 
 
-def _interval(low: Any, high: Any, value: Value) -> Condition:
-    """Compare a stored interval with the one searched for.
-
-    source  FHIR R4 search.html#prefix
-    """
-    contained = and_(low >= value.low, high <= value.high)
-    match value.prefix:
-        case "eq":
-            return contained
-        case "ne":
-            return not_(contained)
-        case "gt":
-            return high > value.high
-        case "lt":
-            return low < value.low
-        case "ge":
-            return or_(high > value.high, contained)
-        case "le":
-            return or_(low < value.low, contained)
-        case "sa":
-            return low > value.high
-        case "eb":
-            return high < value.low
-        case "ap":
-            # The parser has widened the interval already, each kind by its own rule.
-            return and_(high >= value.low, low <= value.high)
+def _following(
+    reader: Reader, types: Types, query: Query, principal: Principal, restrict: Restriction
+) -> tuple[list[Found], str]:
+    """A page behind a row, or behind an id."""
+    draft = Draft(reader.dialect)
+    statement = _page_statement(draft, types, query, principal, restrict)
+    rows = [version_of(row) for row in reader.rows(statement, draft.values)]
+    if len(rows) <= query.count:
+        return rows, ""
+    rid, last = rows[query.count - 1]
+    return rows[: query.count], _write_mark([last.id, rid] if query.sort else [rid])
 
 
-def _instant(column: Any, value: Value) -> Condition:
-    """_lastUpdated: the row's own instant in microseconds against milliseconds searched for."""
-    return _interval(column, column, _in_microseconds(value))
+def _page_statement(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
+    where = _where(draft, types, query, principal, restrict)
+    by, order = _order(query.sort)
+    if query.after:
+        mark = _read_mark(query.after, [str, int] if query.sort else [int])
+        if query.sort:
+            where += f" AND (r.id, r.rid) {by} ({draft.mark(mark[0])}, {draft.mark(mark[1])})"
+        else:
+            where += f" AND r.rid > {draft.mark(mark[0])}"
+    return f"SELECT {_COLUMNS} {_FROM} {where} ORDER BY {order} LIMIT {draft.mark(query.count + 1)}"
 
 
-def _in_microseconds(value: Value) -> Value:
-    def whole(number: float, open_end: int) -> int:
-        return open_end if math.isinf(number) else round(number * 1000)
-
-    far = 9_000_000_000_000_000_000
-    low, high = whole(value.low, -far), whole(value.high, far)
-    return Value(value.text, value.prefix, low=low, high=high)
+def _order(sort: Sequence[Sort]) -> tuple[str, str]:
+    if not sort:
+        return ">", "r.rid"
+    return ("<", "r.id DESC, r.rid DESC") if sort[0].descending else (">", "r.id, r.rid")
 
 
-def _sort_key(resource_type: str, sort: Sort) -> Any:
-    if sort.parameter == "_id":
-        return resource.c.id
-    if sort.parameter == "_lastUpdated":
-        return resource.c.updated_at
-    table = _TABLES.get(sort.kind)
-    if table is None:
-        raise Unsupported(
-            zh=f"不支持按 {sort.parameter} 排序。",
-            en=f"Sorting by {sort.parameter} is not supported: sort by another parameter.",
-            at="_sort",
-        )
-    number = parameter_number(resource_type, sort.parameter)
-    column = table.c.code if table is index_exact else table.c.folded if table is index_text else table.c.low
-    if table is index_range and sort.descending:
-        column = table.c.high
-    # Of several values the one that comes first in the asked order counts.
-    value = func.max(column) if sort.descending else func.min(column)
-    return (
-        select(value)
-        .where(table.c.rid == resource.c.rid, table.c.parameter == number)
-        .correlate(resource)
-        .scalar_subquery()
-    )
+def _listed(
+    reader: Reader, types: Types, query: Query, principal: Principal, restrict: Restriction
+) -> tuple[list[Found], str, Sequence[int]]:
+    """A page of a list in an order that may change: the first one makes it, the others read it."""
+    if not query.after:
+        draft = Draft(reader.dialect)
+        statement = _list_statement(draft, types, query, principal, restrict)
+        rids = [row[0] for row in reader.rows(statement, draft.values)]
+        rows = _contents(reader, types, query, principal, restrict, rids[: query.count])
+        return rows, "", rids if len(rids) > query.count else ()
+    _, number, start = _read_mark(query.after, [str, int, int])
+    if start >= page_list.LIST_MAX:
+        raise _too_long()
+    part = page_list.part(reader, number, start, query.count)
+    if part is None:
+        raise _expired()
+    rids, more = part
+    further = _after_list(number, min(start + query.count, page_list.LIST_MAX)) if more else ""
+    return _contents(reader, types, query, principal, restrict, rids), further, ()
 
 
-def _after(keys: Sequence[tuple[Any, bool]], row_id: Any, mark: Sequence[Any]) -> Condition:
-    """Behind the mark: in the first key that differs, or by row where none does; what misses a value comes last."""
-    alternatives: list[Condition] = []
-    same: list[Condition] = []
-    for (column, descending), last in zip(keys, mark, strict=False):
-        if last is None:
-            same.append(column.is_(None))
-            continue
-        beyond = column < last if descending else column > last
-        alternatives.append(and_(*same, or_(beyond, column.is_(None))))
-        same.append(column == last)
-    alternatives.append(and_(*same, row_id > mark[-1]))
-    return or_(*alternatives)
+def _list_statement(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
+    keys = sorting.keys(draft, types, query.sort)
+    where = _where(draft, types, query, principal, restrict)
+    order = f"ORDER BY {sorting.order(query.sort)} LIMIT {draft.mark(page_list.LIST_MAX + 1)}"
+    return f"SELECT {', '.join(['r.rid AS rid', *keys])} FROM resource r WHERE {where} {order}"
+
+
+def _contents(
+    reader: Reader, types: Types, query: Query, principal: Principal, restrict: Restriction, rids: Sequence[int]
+) -> list[Found]:
+    """Those of the rows that still match, in their order."""
+    if not rids:
+        return []
+    draft = Draft(reader.dialect)
+    where = f"{draft.among('r.rid', rids)} AND {_where(draft, types, query, principal, restrict)}"
+    found = dict(version_of(row) for row in reader.rows(f"SELECT {_COLUMNS} {_FROM} {where}", draft.values))
+    return [(rid, found[rid]) for rid in rids if rid in found]
 
 
 def _write_mark(values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(list(values), ensure_ascii=False).encode()).decode().rstrip("=")
 
 
-def _read_mark(mark: str, keys: int) -> list[Any]:
+def _read_mark(mark: str, kinds: Sequence[type]) -> list[Any]:
     try:
         values = json.loads(base64.urlsafe_b64decode(mark + "=" * (-len(mark) % 4)))
     except (ValueError, binascii.Error):
         values = None
     if (
         not isinstance(values, list)
-        or len(values) != keys + 1
-        or type(values[-1]) is not int
-        or any(value is not None and type(value) not in (str, int, float) for value in values)
+        or [type(value) for value in values] != list(kinds)
+        or any(type(value) is int and abs(value) >= 1 << 63 for value in values)
     ):
         raise Malformed(
             "value",
@@ -320,75 +219,27 @@ def _read_mark(mark: str, keys: int) -> list[Any]:
     return values
 
 
-def _included(
-    connection: Connection, query: Query, matches: Sequence[tuple[int, str, str]], builder: Builder
-) -> list[Version]:
-    """What _include and _revinclude bring to a page, each once and none that is a match; one statement an include and round."""
-    seen = {rid for rid, _, _ in matches}
-    found: list[int] = []
-    frontier = list(matches)
-    for round_number in range(_ITERATIONS_MAX):
-        includes = [include for include in query.includes if round_number == 0 or include.iterate]
-        fresh: list[tuple[int, str, str]] = []
-        for include in includes:
-            reached = connection.execute(_include(include, frontier)).all() if frontier else []
-            for row in builder.among_visible(connection, reached):
-                if row.rid not in seen:
-                    seen.add(row.rid)
-                    fresh.append((row.rid, row.type, row.id))
-        found += [rid for rid, _, _ in fresh]
-        if len(found) > INCLUDED_MAX:
-            raise TooLarge(
-                zh=f"_include/_revinclude 带出的资源超过 {INCLUDED_MAX} 个，请减小 _count 或缩小检索范围。",
-                en=f"_include and _revinclude bring more than {INCLUDED_MAX} resources: ask for a smaller _count or a narrower search.",
-                at="_include",
-            )
-        frontier = fresh
-        if not frontier:
-            break
-    return _contents(connection, found)
-
-
-def _include(include: Include, sources: Sequence[tuple[int, str, str]]) -> Select[Any]:
-    """Rows that one include reaches from the given rows."""
-    columns = (resource.c.rid, resource.c.type, resource.c.id)
-    any_parameter = include.parameter == "*"
-    parameter = (
-        true() if any_parameter else index_exact.c.parameter == parameter_number(include.source_type, include.parameter)
+def _expired() -> Invalid:
+    return Invalid(
+        Issue(
+            "expired",
+            "翻页链接已过期，请从第一页重新检索。",
+            "The link to this page has expired: begin again from the first page.",
+            ("_after",),
+        ),
+        status=410,
     )
-    if include.reverse:
-        by_type: dict[str, list[str]] = {}
-        for _, resource_type, id in sources:
-            by_type.setdefault(resource_type, []).append(id)
-        targets = [
-            and_(index_exact.c.system == kind, index_exact.c.code.in_(ids))
-            for kind, ids in by_type.items()
-            if include.target_type in ("", kind)
-        ]
-        return (
-            select(*columns)
-            .distinct()
-            .join(index_exact, index_exact.c.rid == resource.c.rid)
-            .where(
-                parameter, or_(false(), *targets), resource.c.type == include.source_type, resource.c.deleted.is_(False)
-            )
-            .order_by(resource.c.rid)
-        )
-    rids = [rid for rid, resource_type, _ in sources if resource_type == include.source_type]
-    reached = (
-        select(*columns)
-        .distinct()
-        .join(index_exact, and_(resource.c.type == index_exact.c.system, resource.c.id == index_exact.c.code))
-        .where(parameter, index_exact.c.rid.in_(rids), resource.c.deleted.is_(False))
-        .order_by(resource.c.rid)
-    )
-    return reached.where(resource.c.type == include.target_type) if include.target_type else reached
 
 
-def _unsupported(clause: Clause) -> Unsupported:
-    name = f"{clause.parameter}:{clause.modifier}" if clause.modifier else clause.parameter
-    return Unsupported(
-        zh=f"不支持检索参数 {name}。",
-        en=f"The search parameter {name} is not supported: leave it out or use another one.",
-        at=name,
+def _too_long() -> Invalid:
+    most = page_list.LIST_MAX
+    return Invalid(
+        Issue(
+            "too-costly",
+            f"排序后的结果只能翻到第 {most} 个，后面还有；请缩小检索范围，或去掉 _sort（默认顺序不限）。",
+            f"A sorted search can be paged through to its match number {most}, and there are more: narrow the search, or leave out _sort, "
+            "for the default order has no such bound.",
+            ("_sort",),
+        ),
+        status=400,
     )

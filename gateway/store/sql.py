@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from gateway.fhir.principal import Principal
 from gateway.search.extract import EXTRACTION
 from gateway.search.query import Clause, Query, Value
-from gateway.store import jobs, messages, migrations, past, progress, reindex, search_sql, versions
+from gateway.store import jobs, messages, migrations, past, progress, reindex, search_sql, secret, versions
 from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, PastFilter, Version, Write
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
@@ -20,6 +20,7 @@ from gateway.store.locking import lock
 from gateway.store.referring import referring
 from gateway.store.progress import EXTRACTED
 from gateway.store.row_id import now_us
+from gateway.store.statement import reader
 
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 """What everything of a type that a principal may see must satisfy; nothing for "all". gateway/access/policy.py has the one used."""
@@ -91,7 +92,8 @@ class SqlTransaction:
         return found
 
     def search(self, query: Query) -> Page:
-        return search_sql.search(self._connection, query, self.principal, self._restrict)
+        asked = reader(self._connection)
+        return search_sql.kept(asked, search_sql.search(asked, query, self.principal, self._restrict), query)
 
     def write(self, writes: Sequence[Write]) -> None:
         if not writes:
@@ -154,7 +156,7 @@ class SqlStore:
     def read(self, resource_type: str, id: str, principal: Principal) -> Version | None:
         if clauses := self._restrict(resource_type, principal):
             with self._database.reading() as connection:
-                if not search_sql.sees(connection, resource_type, id, clauses, principal, self._restrict):
+                if not search_sql.sees(reader(connection), resource_type, id, clauses, principal, self._restrict):
                     return None
         row = self._database.point(versions.READ, (resource_type, id))
         return None if row is None else Version(resource_type, id, *row)
@@ -162,7 +164,7 @@ class SqlStore:
     def vread(self, resource_type: str, id: str, version: int, principal: Principal) -> Version | None:
         if clauses := self._restrict(resource_type, principal):
             with self._database.reading() as connection:
-                if not search_sql.sees(connection, resource_type, id, clauses, principal, self._restrict):
+                if not search_sql.sees(reader(connection), resource_type, id, clauses, principal, self._restrict):
                     return None
         row = self._database.point(versions.VREAD, (resource_type, id, version))
         return None if row is None else Version(resource_type, id, *row)
@@ -170,7 +172,7 @@ class SqlStore:
     def history(self, resource_type: str, id: str, principal: Principal, count: int = 20, before: int = 0) -> Page:
         with self._database.reading() as connection:
             if (clauses := self._restrict(resource_type, principal)) and not search_sql.sees(
-                connection, resource_type, id, clauses, principal, self._restrict
+                reader(connection), resource_type, id, clauses, principal, self._restrict
             ):
                 return Page((), total=0)
             rows, total = versions.history(connection, resource_type, id, count, before)
@@ -186,8 +188,20 @@ class SqlStore:
             return past.settled_until(connection)
 
     def search(self, query: Query, principal: Principal) -> Page:
-        with self._database.reading() as connection:
-            return search_sql.search(connection, query, principal, self._restrict)
+        with self._database.asking() as asked:
+            found = search_sql.search(asked, query, principal, self._restrict)
+        if not found.to_keep:
+            return found.page
+        with self._database.writing() as connection:
+            return search_sql.kept(reader(connection), found, query)
+
+    def explain(self, query: Query, principal: Principal) -> search_sql.Plan:
+        with self._database.asking() as asked:
+            return search_sql.explain(asked, query, principal, self._restrict)
+
+    def secret(self, name: str) -> bytes:
+        with self._database.writing() as connection:
+            return secret.kept(reader(connection), name)
 
     def counts(self, principal: Principal) -> dict[str, int]:
         with self._database.reading() as connection:

@@ -1,7 +1,7 @@
 """Statements in the driver's own words: written with "?", said to SQLite as they are and to psycopg with "%s".
 
-What the write path says a dozen times a message goes past SQLAlchemy, which would spend more on the statement and on its
-result than the database does; the transaction around it stays SQLAlchemy's. Only inside database.writing().
+What the write path and searches say past SQLAlchemy, which would spend more on the statement and on its result than the database
+does; the transaction around it stays SQLAlchemy's.
 """
 
 from __future__ import annotations
@@ -13,15 +13,43 @@ from typing import Any
 from sqlalchemy import Connection
 
 
+class Reader:
+    """A connection of the driver, for whoever asks it for rows. Not safe to share between threads.
+
+    dialect  sqlite or postgresql
+    """
+
+    __slots__ = ("_raw", "dialect")
+
+    def __init__(self, dialect: str, raw: Any) -> None:
+        self.dialect = dialect
+        self._raw = raw
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if self.dialect == "postgresql":
+            # In binary form: a document comes as it is, not as hexadecimal digits.
+            return self._raw.execute(postgres(statement), values, binary=True).fetchall()  # type: ignore[no-any-return]
+        return self._raw.execute(statement, values).fetchall()  # type: ignore[no-any-return]
+
+    def change(self, statement: str, values: Sequence[Any] = ()) -> None:
+        """For a connection inside a write transaction."""
+        self._raw.execute(postgres(statement) if self.dialect == "postgresql" else statement, values)
+
+
+def reader(connection: Connection) -> Reader:
+    """The driver's connection behind SQLAlchemy's."""
+    return Reader(connection.dialect.name, connection.connection.driver_connection)
+
+
 def run(connection: Connection, statement: str, values: Sequence[Any]) -> Any:
-    """Execute one statement. returns the driver's cursor: fetchall(), rowcount"""
+    """Execute one statement. Only inside database.writing(). returns the driver's cursor: fetchall(), rowcount"""
     raw: Any = connection.connection.driver_connection
     if connection.dialect.name == "postgresql":
         statement = postgres(statement)
     return raw.execute(statement, values)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=2048)
 def postgres(statement: str) -> str:
     """The same statement as psycopg spells its parameters."""
     return statement.replace("?", "%s")

@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict
-from gateway.search.extract import extract
-from gateway.search.query import Entry, Exact
+from gateway.search.query import Entry
 from gateway.store import index_write
 from gateway.store.contract import Version, Write
 from gateway.store.index_rows import rows_of
 from gateway.store.row_id import next_ids
-from gateway.store.schema import resource, version
+from gateway.store.schema import index_exact, resource, version
 from gateway.store.statement import run
 
 READ = (
@@ -132,25 +130,27 @@ def write(connection: Connection, writes: Sequence[Write], located: dict[tuple[s
             new.append((rid, *reference, after.version, after.updated_at, after.deleted))
         appended.append((rid, after.version, after.updated_at, after.method, after.content))
         # Of several writes of one resource in one transaction the last one is what is searched.
-        entries[rid] = (rid, after.resource_type, _left_of(before) if after.deleted else one.entries)
+        entries[rid] = (rid, after.resource_type, () if after.deleted else one.entries)
         located[reference] = Located(rid, after)
     rows = rows_of(entries.values())
     old = sorted({row[-1] for row in moved})
+    left = _left_of(connection, sorted({row[-1] for row in moved if row[2]}))
     with index_write.sending(connection) as send:
         if moved:
             send.each(_MOVE, moved)
             send.forget(old)
         send.rows(resource, new)
         send.rows(version, appended)
+        send.rows(index_exact, left)
         send.entries(rows)
 
 
-def _left_of(before: Located | None) -> Sequence[Entry]:
-    """What a deleted resource is still found by: the patients whose record has changed with its end (clauses.py)."""
-    if before is None or not before.version.content:
-        return ()
-    entries = extract(read(before.version.content))
-    return [one for one in entries if type(one) is Exact and one.system == "Patient"]
+def _left_of(connection: Connection, rids: Sequence[int]) -> list[tuple[Any, ...]]:
+    """What deleted resources are still found by: the patients whose record has changed with their end (clauses.py)."""
+    if not rids:
+        return []
+    statement = f"SELECT parameter, code, system, rid FROM index_exact WHERE rid IN ({_marks(len(rids))}) AND system = 'Patient'"
+    return [tuple(row) for row in run(connection, statement, tuple(rids)).fetchall()]
 
 
 def history(connection: Connection, resource_type: str, id: str, count: int, before: int) -> tuple[list[Version], int]:

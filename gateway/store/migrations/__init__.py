@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gateway.store.database import Database
 
-HEAD = "0003"
+HEAD = "0004"
 
 
 def upgrade(database: Database) -> None:

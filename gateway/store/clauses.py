@@ -1,0 +1,229 @@
+"""Clauses of a query as conditions on rows of resource: each a set of rows, chains and reverse chains joined on (type, id).
+
+One builder serves search, chain, include and what may be seen, so nothing is chained through or counted that may not be seen.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+
+from gateway.fhir.principal import Principal
+from gateway.search.cardinality import is_single
+from gateway.search.compartments import memberships
+from gateway.search.parameters import indexed_as, parameter
+from gateway.search.query import Clause, Value
+from gateway.store import full_text
+from gateway.store.comparison import TABLES, any_of, instant, matches, unsupported
+from gateway.store.draft import Draft, literal
+from gateway.store.index_rows import key, parameter_number
+from gateway.store.statement import Reader
+
+Restriction = Callable[[str, Principal], Sequence[Clause]]
+Types = tuple[str, ...]
+
+_COLUMNS = frozenset({"_id", "_lastUpdated", "_compartmentLastUpdated"})
+
+
+class Builder:
+    """Turns the clauses of one principal's query into conditions on rows of resource."""
+
+    def __init__(self, draft: Draft, principal: Principal, restrict: Restriction) -> None:
+        self._draft = draft
+        self._principal = principal
+        self._restrict = restrict
+
+    def visible(self, types: Types, row: str = "r") -> str:
+        """Current resources of these types that the principal may see."""
+        free = [kind for kind in types if not self._restrict(kind, self._principal)]
+        kinds = [f"{row}.type = '{free[0]}'" if len(free) == 1 else f"{row}.type IN ({literal(free)})"] if free else []
+        kinds += [
+            f"({row}.type = '{kind}' AND {self.all((kind,), clauses, row)})"
+            for kind in types
+            if (clauses := self._restrict(kind, self._principal))
+        ]
+        return f"NOT {row}.deleted AND {any_of(kinds)}"
+
+    def all(self, types: Types, clauses: Sequence[Clause], row: str = "r") -> str:
+        """The condition that a row of these types satisfies every clause."""
+        return " AND ".join([self._condition(types, group, row) for group in _grouped(types, clauses)]) or "1 = 1"
+
+    def _condition(self, types: Types, group: Sequence[Clause], row: str) -> str:
+        clause = group[0]
+        if clause.parameter in _COLUMNS and clause.chain is None:
+            return self._column(clause, row)
+        if clause.modifier in ("missing", "not"):
+            return self._absent(types, clause, row)
+        if clause.kind == "either" and not all(map(_is_set, clause.either)):
+            return any_of([f"({self.all(types, (one,), row)})" for one in clause.either])
+        if clause.kind == "compartment" and clause.parameter in types:
+            own = f"({row}.type = '{clause.parameter}' AND {self._ids(clause, row)})"
+            return f"({own} OR {row}.rid IN ({self._rows(types, group)}))"
+        return f"{row}.rid IN ({self._rows(types, group)})"
+
+    def _column(self, clause: Clause, row: str) -> str:
+        if clause.parameter == "_id":
+            among = self._ids(clause, row)
+            return f"NOT {among}" if clause.modifier == "not" else among
+        if clause.parameter == "_lastUpdated":
+            return any_of([instant(self._draft, f"{row}.updated_at", value) for value in clause.values])
+        return any_of([self._record_changed(value, row) for value in clause.values])
+
+    def _ids(self, clause: Clause, row: str) -> str:
+        return "(" + self._draft.among(f"{row}.id", [value.code or value.text for value in clause.values]) + ")"
+
+    def _absent(self, types: Types, clause: Clause, row: str) -> str:
+        """:not, :missing=true, :missing=false: asked row by row, for the set of what has none is nearly everything."""
+        table = _table(clause)
+        index = self._draft.alias("i")
+        found = f"SELECT 1 FROM {table} {index} WHERE {index}.rid = {row}.rid AND {index}.{numbers(types, clause.parameter)}"
+        if clause.modifier == "not":
+            return f"NOT EXISTS ({found} AND {matches(self._draft, clause)})"
+        absent = {value.text for value in clause.values} == {"true"}
+        return f"NOT EXISTS ({found})" if absent else f"EXISTS ({found})"
+
+    def _rows(self, types: Types, group: Sequence[Clause]) -> str:
+        """A select of the rids of what fits; of a group all in one entry."""
+        clause = group[0]
+        if clause.kind == "either":
+            return " UNION ALL ".join([self._rows(types, (one,)) for one in clause.either])
+        if clause.kind == "words":
+            return self._words(clause)
+        if clause.kind == "compartment":
+            return self._members(types, clause)
+        if clause.chain is not None:
+            return self._reverse(types, clause) if clause.reverse else self._chained(types, clause)
+        found = f"SELECT rid FROM {_table(clause)} WHERE {numbers(types, clause.parameter)}"
+        return " AND ".join([found, *(matches(self._draft, one) for one in group)])
+
+    def _chained(self, types: Types, clause: Clause) -> str:
+        if clause.chain is None or not clause.target_types:
+            raise unsupported(clause)
+        index, target = self._draft.alias("i"), self._draft.alias("r")
+        return (
+            f"SELECT {index}.rid FROM index_exact {index} "
+            f"JOIN resource {target} ON {target}.type = {index}.system AND {target}.id = {index}.code "
+            f"WHERE {index}.{numbers(types, clause.parameter)} AND {self.visible(clause.target_types, target)} "
+            f"AND {self.all(clause.target_types, (clause.chain,), target)}"
+        )
+
+    def _reverse(self, types: Types, clause: Clause) -> str:
+        if clause.chain is None or not clause.target_types:
+            raise unsupported(clause)
+        index, source, own = self._draft.alias("i"), self._draft.alias("r"), self._draft.alias("r")
+        return (
+            f"SELECT {own}.rid FROM index_exact {index} JOIN resource {source} ON {source}.rid = {index}.rid "
+            f"JOIN resource {own} ON {own}.type = {index}.system AND {own}.id = {index}.code "
+            f"WHERE {index}.{numbers(clause.target_types, clause.parameter)} AND {index}.system IN ({literal(types)}) "
+            f"AND {self.visible(clause.target_types, source)} "
+            f"AND {self.all(clause.target_types, (clause.chain,), source)}"
+        )
+
+    def _words(self, clause: Clause) -> str:
+        dialect = "postgresql" if self._draft.is_postgres else "sqlite"
+        found = []
+        for value in clause.values:
+            rows, wanted = full_text.matching(dialect, clause.parameter, value.text)
+            self._draft.values += wanted
+            found.append(f"SELECT rid FROM ({rows}) {self._draft.alias('w')}")
+        return " UNION ALL ".join(found)
+
+    def _members(self, types: Types, clause: Clause) -> str:
+        among = self._draft.among("code", [key(value.code) for value in clause.values])
+        listed = _membership(types, clause.parameter)
+        return f"SELECT rid FROM index_exact WHERE {listed} AND {among} AND system = '{clause.parameter}'"
+
+    def _record_changed(self, value: Value, row: str) -> str:
+        """_compartmentLastUpdated: when anything of a Patient's record was changed last, deletions among it.
+
+        Asked from the changes: what a clinic polls costs as much as there is new, whatever there is in all.
+        """
+        least, most = round(max(value.low, -9e15)) * 1000, round(min(value.high, 9e15)) * 1000
+        match value.prefix:
+            case "ge":
+                return self._changed_since(least, row)
+            case "gt" | "sa":
+                return self._changed_since(most + 1, row)
+            case "lt" | "eb":
+                return f"NOT {self._changed_since(least, row)}"
+            case "le":
+                return f"NOT {self._changed_since(most + 1, row)}"
+            case "ne":
+                return f"(NOT {self._changed_since(least, row)} OR {self._changed_since(most + 1, row)})"
+            case "eq" | "ap":
+                return f"({self._changed_since(least, row)} AND NOT {self._changed_since(most + 1, row)})"
+
+    def _changed_since(self, first: int, row: str) -> str:
+        listed = memberships("Patient")
+        index, member = self._draft.alias("i"), self._draft.alias("r")
+        own = f"{row}.updated_at >= {self._draft.mark(first)}"
+        return (
+            f"({own} OR {row}.id IN (SELECT {index}.code FROM resource {member} "
+            f"JOIN index_exact {index} ON {index}.rid = {member}.rid WHERE {member}.type IN ({literal(listed)}) "
+            f"AND {member}.updated_at >= {self._draft.mark(first)} AND {index}.system = 'Patient' "
+            f"AND {index}.{_membership(tuple(listed), 'Patient')}))"
+        )
+
+
+def hidden(reader: Reader, rows: Sequence[tuple[int, str]], principal: Principal, restrict: Restriction) -> set[int]:
+    """Those of the rows (rid, type) that the principal may not see; costs nothing where all is seen."""
+    found: set[int] = set()
+    for kind in {kind for _, kind in rows}:
+        if restrict(kind, principal):
+            draft = Draft(reader.dialect)
+            among = sorted({rid for rid, its in rows if its == kind})
+            statement = f"SELECT r.rid FROM resource r WHERE {draft.among('r.rid', among)} AND "
+            statement += Builder(draft, principal, restrict).visible((kind,))
+            found |= set(among) - {row[0] for row in reader.rows(statement, draft.values)}
+    return found
+
+
+def _grouped(types: Types, clauses: Sequence[Clause]) -> list[list[Clause]]:
+    """Clauses on dates of one parameter belong together where a resource has one date at most: ge… and lt… are then one walk."""
+    if len(clauses) < 2:
+        return [list(clauses)] if clauses else []
+    groups: dict[object, list[Clause]] = {}
+    for place, clause in enumerate(clauses):
+        together = (
+            clause.kind == "date"
+            and not clause.modifier
+            and clause.chain is None
+            and clause.parameter not in _COLUMNS
+            and all(is_single(kind, clause.parameter) for kind in types)
+        )
+        groups.setdefault(clause.parameter if together else place, []).append(clause)
+    return list(groups.values())
+
+
+def _is_set(clause: Clause) -> bool:
+    """Whether a clause is answered by a set of rows of its own."""
+    if clause.kind == "either":
+        return all(map(_is_set, clause.either))
+    return clause.modifier not in ("missing", "not") and (clause.parameter not in _COLUMNS or clause.chain is not None)
+
+
+def _table(clause: Clause) -> str:
+    table = TABLES.get(clause.kind)
+    if table is None:
+        raise unsupported(clause)
+    return table
+
+
+@functools.lru_cache(maxsize=8192)
+def numbers(types: Types, code: str) -> str:
+    """The condition that an index row is of this parameter of these types; "parameter = …" from a name to the end."""
+    name = code.partition(":")[0]
+    having = [kind for kind in types if len(types) == 1 or parameter(kind, name) is not None]
+    found = sorted({parameter_number(kind, one) for kind in having for one in indexed_as(code)})
+    if len(found) == 1:
+        return f"parameter = {found[0]}"
+    return f"parameter IN ({', '.join(map(str, found))})" if found else "parameter IN (NULL)"
+
+
+@functools.lru_cache(maxsize=1024)
+def _membership(types: Types, compartment: str) -> str:
+    listed = memberships(compartment)
+    found = sorted(
+        {parameter_number(kind, one) for kind in types for code in listed.get(kind, ()) for one in indexed_as(code)}
+    )
+    return f"parameter IN ({', '.join(map(str, found)) or 'NULL'})"
