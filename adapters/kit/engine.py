@@ -14,7 +14,8 @@ from adapters.kit.codes import CodeMap, Codes
 from adapters.kit.contract import Node, Source, Tree
 from adapters.kit.conversion import Context, Ignored
 from adapters.kit.ledger import Marks
-from adapters.kit.table import EACH, Condition, Origin, Row, Step, Table, Tables
+from adapters.kit.placing import drop_empty, put, reach, take
+from adapters.kit.table import Condition, Origin, Row, Step, Table, Tables
 from adapters.kit.translation import Document, Instance, Received, Translation
 from gateway.fhir import canonical, elements, merge
 from gateway.fhir.errors import Issues, Malformed, Unsupported
@@ -127,7 +128,7 @@ class Assembly:
         origin = row.origin
         if origin.kind == "null":
             owner.removals += _removal(owner, label, row)
-            _take(document, row.steps)
+            take(document, row.steps)
             return
         step = row.steps[-1] if row.steps else WHOLE
         element = f"{label}.{row.trail}" if row.trail else label
@@ -139,26 +140,26 @@ class Assembly:
             if reference and step is WHOLE:
                 document.update(reference)
             elif reference:
-                _set(_reach(document, row.steps), step, reference)
+                put(reach(document, row.steps), step, reference)
             return
         for place in found:
-            container = _reach(document, row.steps)
+            container = reach(document, row.steps)
             if row.table:
                 value = self.nested(row, place, nodes or (node,), container, owner, element)
             else:
                 value = self._leaf(row, origin, node, place, step, owner, element)
             if value is None:
-                _drop_empty(document, row.steps)
+                drop_empty(document, row.steps)
                 continue
             if step is WHOLE:
                 document.update(value)
             elif isinstance(value, list) and step.many:
                 for item in value:
-                    _set(container, step, item)
+                    put(container, step, item)
             elif isinstance(value, list):
-                _set(container, step, value[0])
+                put(container, step, value[0])
             else:
-                _set(container, step, value)
+                put(container, step, value)
             if not row.each and not step.many:
                 break
 
@@ -350,69 +351,6 @@ def _removal(owner: Instance, label: str, row: Row) -> list[str]:
     return [".".join([*names, row.trail])]
 
 
-def _reach(document: Document, steps: tuple[Step, ...]) -> Document:
-    """Walk to the object that holds the last step, creating what is missing; the document itself when there is none."""
-    for step in steps[:-1]:
-        if step.many:
-            items = document.setdefault(step.name, [])
-            index = step.index or 0
-            if step.index == EACH:
-                index = len(items)
-            while len(items) <= index:
-                items.append({})
-            document = items[index]
-        else:
-            document = document.setdefault(step.name, {})
-    return document
-
-
 def _refers(value: Document) -> bool:
     """Whether it points to a resource, itself or by one of its elements: reason enough to keep it."""
     return "reference" in value or any(isinstance(item, dict) and "reference" in item for item in value.values())
-
-
-def _take(document: Document, steps: tuple[Step, ...]) -> None:
-    """Take away the value at the last step, where there is one."""
-    for step in steps[:-1]:
-        inner = document.get(step.name)
-        if isinstance(inner, list):
-            inner = inner[0] if inner else None
-        if not isinstance(inner, dict):
-            return
-        document = inner
-    document.pop(steps[-1].name, None)
-
-
-def _drop_empty(document: Document, steps: tuple[Step, ...]) -> None:
-    """Take back what _reach made for a value that did not come."""
-    if len(steps) < 2:
-        return
-    step = steps[0]
-    value = document.get(step.name)
-    inner = value[-1] if isinstance(value, list) and value else value
-    if isinstance(inner, dict):
-        _drop_empty(inner, steps[1:])
-    if inner == {}:
-        if isinstance(value, list) and len(value) > 1:
-            value.pop()
-        else:
-            document.pop(step.name, None)
-
-
-def _set(container: Document, step: Step, value: Any) -> None:
-    """Put a value at the last step; an empty object beside a primitive stands for what could not be coded."""
-    if isinstance(value, dict) and "_" in value:
-        container.setdefault("_" + step.name, value["_"])
-        if value["value"] is not None:
-            container[step.name] = value["value"]
-    elif not step.many:
-        container[step.name] = value
-    else:
-        items = container.setdefault(step.name, [])
-        if step.index is None or step.index == EACH:
-            if value not in items:
-                items.append(value)
-        else:
-            while len(items) <= step.index:
-                items.append({})
-            items[step.index] = value
