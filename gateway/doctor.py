@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.fhir.errors import GatewayError
-from gateway.ground import alliance, database, machine
+from gateway.ground import alliance, database, index, machine
 from gateway.ground.finding import Check, Finding, Ground
 from gateway.settings import Settings
 
@@ -41,6 +41,7 @@ CHECKS = (
     Check("数据文件夹", "data folder", machine.folder),
     Check("磁盘", "disk", machine.disk),
     Check("数据库", "database", database.database),
+    Check("检索索引", "search index", index.index),
     Check("端口", "ports", machine.ports),
     Check("接入点", "sites", alliance.sites),
     Check("映射表", "mappings", alliance.mappings),

@@ -33,6 +33,12 @@ def upgrade(database: Database) -> None:
             _apply(connection)
 
 
+def is_current(database: Database) -> bool:
+    """Whether the tables are those of this program."""
+    with database.reading() as connection:
+        return _revision(connection) == HEAD
+
+
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
