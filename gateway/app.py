@@ -42,10 +42,11 @@ from gateway.inbox.overlay import overlay
 from gateway.inbox.receive import Inbox
 from gateway.inbox.work import Limits as InboxLimits
 from gateway.inbox.work import Worker
-from gateway.interactions import custom_parameters
+from gateway.interactions import custom_parameters, openapi
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication, mount
+from gateway.interactions.operation import Operations
 from gateway.operations import registry
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
@@ -131,6 +132,8 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             count=settings.search_count_default,
             count_max=settings.search_count_limit,
             update_as_create=settings.update_as_create,
+            if_match_required=settings.if_match_required,
+            delete_multiple=settings.delete_multiple,
             referential_integrity=settings.strict_references,
             deletion_integrity=settings.strict_deletes,
             body_bytes=settings.resource_size_limit_bytes,
@@ -170,7 +173,17 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         size_limit_bytes=settings.message_size_limit_bytes,
     )
     return Gateway(
-        settings, exchange, store, door, inbox, worker, sender, _folders(inbox, exchange, settings), loop, outbox_loops, Loop("search parameters", parameters.step, threads=1, idle_s=2.0),
+        settings,
+        exchange,
+        store,
+        door,
+        inbox,
+        worker,
+        sender,
+        _folders(inbox, exchange, settings),
+        loop,
+        outbox_loops,
+        Loop("search parameters", parameters.step, threads=1, idle_s=2.0),
     )
 
 
@@ -196,8 +209,17 @@ def application(gateway: Gateway, *, workers: bool = True, listeners: bool = Tru
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with running(gateway, workers=workers, listeners=listeners):
+            rest.start()
             yield
+            rest.close()
 
+    operations = registry.find()
+    rest = FhirApplication(
+        gateway.door,
+        public_url=gateway.door.base_url,
+        operations=operations,
+        cors_origins=gateway.settings.cors_origins,
+    )
     app = FastAPI(
         title="Alliance Gateway", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
     )
@@ -205,7 +227,8 @@ def application(gateway: Gateway, *, workers: bool = True, listeners: bool = Tru
     app.add_route("/", lambda _request: RedirectResponse("/fhir/metadata"), methods=["GET"])
     app.add_route("/health", functools.partial(_health, gateway), methods=["GET"])
     app.router.routes.extend(inbox_http.routes(gateway.inbox))
-    mount(app, FhirApplication(gateway.door, public_url=gateway.door.base_url, operations=registry.find()))
+    mount(app, rest)
+    app.openapi = functools.partial(_described, app.openapi(), operations)  # type: ignore[method-assign]
     return app
 
 
@@ -367,6 +390,14 @@ def _no_such_route(request: Any, error: Any) -> JSONResponse:
         en=f"no {request.method} here; there are GET /fhir/metadata, POST /inbox/SOURCE, GET /health",
     )
     return JSONResponse(of_error(found), error.status_code, media_type="application/fhir+json")
+
+
+def _described(own: dict[str, Any], operations: Operations) -> dict[str, Any]:
+    """What /openapi.json tells: the routes of the app itself, and FHIR."""
+    paths = {**openapi.paths("/fhir", operations), **own.get("paths", {})}
+    components = own.get("components", {})
+    schemas = {**openapi.schemas(), **components.get("schemas", {})}
+    return {**own, "paths": paths, "components": {**components, "schemas": schemas}}
 
 
 def _health(gateway: Gateway, _request: Any) -> JSONResponse:

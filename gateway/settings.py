@@ -70,6 +70,11 @@ class Settings(BaseSettings):
         title="外部看到的网址，用于 next、Location 等链接，末尾不带斜杠",
         description="URL as others see it, for next and Location links, without a slash at the end",
     )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        title="允许从浏览器访问 FHIR 的网页来源，逗号分隔，如 https://clinic.example；空为不允许",
+        description="origins of web pages that may ask for FHIR from a browser, comma-separated, such as https://clinic.example; none when empty",
+    )
     login: Literal["none"] = Field(
         default="none",
         title="登录方式；none 时只允许监听本机回环地址",
@@ -170,6 +175,16 @@ class Settings(BaseSettings):
     )
     update_as_create: bool = Field(
         default=True, title="允许用 PUT 按客户端给的 id 新建", description="allow PUT to create with the client's id"
+    )
+    if_match_required: bool = Field(
+        default=False,
+        title="修改已有资源时要求 If-Match，否则 428",
+        description="a change of what is there needs If-Match (428 without)",
+    )
+    delete_multiple: bool = Field(
+        default=False,
+        title="允许条件删除一次删除多个资源",
+        description="a conditional delete may delete several resources",
     )
     default_contact: bool = Field(
         default=True,

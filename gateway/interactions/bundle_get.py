@@ -1,4 +1,4 @@
-"""GET entries of a Bundle: they see what the other entries of the same transaction left behind."""
+"""GET entries of a Bundle: in a transaction they see what its other entries left behind, in a batch what is there by then."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ import msgspec
 
 from gateway.fhir import bundle
 from gateway.fhir.errors import Unsupported
-from gateway.interactions.change import Answer, Entry
+from gateway.fhir.principal import Principal
+from gateway.interactions.change import Answer, Document, Entry
 from gateway.interactions.entries import criteria_pairs
-from gateway.interactions.read import gone
+from gateway.interactions.history_page import history_page
+from gateway.interactions.http_date import not_modified
+from gateway.interactions.pages import search_page
+from gateway.interactions.read import present
 from gateway.interactions.search import hits, understood
-from gateway.interactions.write import not_found
-from gateway.store.contract import Transaction
+from gateway.interactions.view import view_of
+from gateway.store.contract import Transaction, Version
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
@@ -22,18 +26,51 @@ if TYPE_CHECKING:
 def get(door: Door, entry: Entry, within: Transaction) -> Answer:
     """Read Type/id, or search Type?…, inside the transaction."""
     if len(entry.path) == 2 and entry.id:
-        version = within.current([(entry.resource_type, entry.id)]).get((entry.resource_type, entry.id))
-        if version is None:
-            raise not_found(entry.resource_type)
-        if version.deleted:
-            raise gone(entry.resource_type)
-        return Answer(200, version)
-    if len(entry.path) == 1 or entry.path[1:] == ("_search",):
-        query = understood(door, entry.resource_type, criteria_pairs("?" + entry.criteria), lenient=False)
+        found = within.current([(entry.resource_type, entry.id)]).get((entry.resource_type, entry.id))
+        return _read(entry, present(entry.resource_type, found))
+    if _is_search(entry):
+        pairs = criteria_pairs("?" + entry.criteria)
+        view = view_of(pairs, entry.resource_type)
+        query = understood(door, entry.resource_type, [pair for pair in pairs if pair not in view.pairs], lenient=False)
         page = within.search(query)
-        return Answer(200, document=msgspec.Raw(bundle.searchset(hits(page, door.base_url), (), page.total)))  # type: ignore[arg-type]
+        listed = [hit._replace(content=view.of(hit.content, hit.mode == "match")) for hit in hits(page, door.base_url)]
+        return Answer(200, document=_raw(bundle.searchset(listed, (), page.total)))
     raise Unsupported(
-        zh="Bundle 中的 GET 只支持 类型/id 与 类型?条件。",
-        en="A GET in a Bundle is Type/id or Type?criteria: ask for other things by a request of their own.",
+        zh="transaction 中的 GET 只支持 类型/id 与 类型?条件；其他的请放入 batch 或单独请求。",
+        en="A GET in a transaction is Type/id or Type?criteria: ask for other things in a batch, or by themselves.",
         at=f"{entry.place}.request.url",
     )
+
+
+def get_apart(door: Door, entry: Entry, principal: Principal) -> Answer:
+    """Read, vread, history or search, as requests of their own would."""
+    path, pairs = entry.path, criteria_pairs("?" + entry.criteria)
+    if len(path) == 2 and entry.id:
+        return _read(entry, door.read(*path, principal))
+    if len(path) == 4 and path[2] == "_history":
+        return _read(entry, door.vread(path[0], path[1], path[3], principal))
+    if path[-1] == "_history" and len(path) < 4:
+        return Answer(200, document=_raw(history_page(door, path[:-1], pairs, principal)))
+    if _is_search(entry):
+        return Answer(200, document=_raw(search_page(door, entry.resource_type, pairs, principal, lenient=False)))
+    raise Unsupported(
+        zh="batch 中的 GET 只支持读取、历史与检索。",
+        en="A GET in a batch reads, searches or asks for a history: ask for other things by themselves.",
+        at=f"{entry.place}.request.url",
+    )
+
+
+def _is_search(entry: Entry) -> bool:
+    return len(entry.path) == 1 or entry.path[1:] == ("_search",)
+
+
+def _read(entry: Entry, version: Version) -> Answer:
+    if not_modified(entry.if_none_match, entry.if_modified_since, version.version, version.updated_at):
+        return Answer(304, version)
+    view = view_of(criteria_pairs("?" + entry.criteria), entry.resource_type) if entry.criteria else None
+    return Answer(200, version._replace(content=view.of(version.content)) if view else version)
+
+
+def _raw(content: bytes) -> Document:
+    """Bytes that are written into the answer as they are."""
+    return msgspec.Raw(content)  # type: ignore[return-value]

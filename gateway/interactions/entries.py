@@ -7,22 +7,24 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from gateway.fhir import bundle, elements
-from gateway.fhir.errors import Invalid, Issue, TooLarge
+from gateway.fhir.errors import Invalid, Issue, Malformed, TooLarge
 from gateway.interactions.change import Document, Entry
 
 
 def read_entries(requests: Document, base_url: str, limit: int) -> list[tuple[Entry, tuple[Issue, ...]]]:
     """Every entry of a transaction or batch Bundle with what is wrong with it.
 
-    raises  TooLarge over the limit
+    raises  TooLarge over the limit; Malformed where it has not the shape of a Bundle of requests
     """
-    count = len(requests.get("entry", ()))
+    listed = requests.get("entry", ())
+    count = len(listed) if isinstance(listed, (list, tuple)) else 0
     if count > limit:
         raise TooLarge(
             zh=f"Bundle 有 {count} 个条目，上限为 {limit}；请分成几个 Bundle 发送。",
             en=f"The Bundle has {count} entries, the limit is {limit}: send several Bundles.",
             at="Bundle.entry",
         )
+    _refuse_shape(listed)
     return [_read(entry, base_url) for entry in bundle.entries(_relative(requests, base_url))]
 
 
@@ -114,6 +116,28 @@ def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
         ),
         tuple(issues),
     )
+
+
+_TEXTS = ("method", "url", "ifMatch", "ifNoneExist", "ifNoneMatch", "ifModifiedSince")
+
+
+def _refuse_shape(listed: Any) -> None:
+    """What stands at every place that is looked at before the documents are checked is of the right JSON type."""
+    if not isinstance(listed, (list, tuple)):
+        raise _misshapen("Bundle.entry")
+    for position, entry in enumerate(listed):
+        place = f"Bundle.entry[{position}]"
+        if not isinstance(entry, dict) or not isinstance(entry.get("fullUrl", ""), str):
+            raise _misshapen(place)
+        request, resource = entry.get("request", {}), entry.get("resource", {})
+        if not isinstance(request, dict) or not all(isinstance(request.get(name, ""), str) for name in _TEXTS):
+            raise _misshapen(f"{place}.request")
+        if not isinstance(resource, dict) or not isinstance(resource.get("resourceType", ""), str):
+            raise _misshapen(f"{place}.resource")
+
+
+def _misshapen(place: str) -> Malformed:
+    return Malformed(zh="此处的 JSON 类型不对，请改正。", en="The JSON type is wrong here: correct it.", at=place)
 
 
 def _relative(requests: Document, base_url: str) -> Document:

@@ -28,11 +28,12 @@ from gateway.interactions import capabilities, rest
 from gateway.interactions.body import Receive, read_body
 from gateway.interactions.cors import Cors
 from gateway.interactions.door import Door
+from gateway.interactions.later import PLACE, Later
 from gateway.interactions.operation import Operations
 from gateway.interactions.read import present
 from gateway.interactions.reply import Headers, Reply, answer, fault, refusal
 from gateway.interactions.request import Request
-from gateway.interactions.routes import Handler, Routes
+from gateway.interactions.routes import Handler, Routes, may_be_later
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -62,7 +63,9 @@ class FhirApplication:
         cors_origins: Sequence[str] = (),
     ) -> None:
         self.door = door
-        self._routes = Routes(operations or {}, functools.partial(_metadata, operations or {}), {})
+        self._routes = Routes(operations or {}, functools.partial(_metadata, operations or {}))
+        self._later = Later(door, self._routes.find)
+        self._routes.own = {PLACE: {"GET": self._later.status, "DELETE": self._later.cancel}}
         self._principal_of = principal_of
         self._public_url = public_url.rstrip("/")
         self._cors = Cors(cors_origins) if cors_origins else None
@@ -72,7 +75,12 @@ class FhirApplication:
         self._number = itertools.count(1)
         self._name = os.urandom(4).hex()
 
+    def start(self) -> None:
+        """Go on with asynchronous requests that an earlier process left."""
+        self._later.start()
+
     def close(self) -> None:
+        self._later.stop()
         self._pool.shutdown()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,6 +114,8 @@ class FhirApplication:
                 return rest.read_reply(request, present(request.path[0], await reads.read(*request.path)))
         elif request.method not in ("GET", "HEAD"):
             request.body = await read_body(headers, receive, self.door.limits.body_bytes)
+        if "prefer" in headers and request.preference("respond-async") and may_be_later(handle):
+            handle = self._later.accept
         return await asyncio.get_running_loop().run_in_executor(self._pool, _carry_out, handle, self.door, request)
 
     def _read(self, scope: Scope, headers: dict[str, str]) -> Request:

@@ -56,13 +56,18 @@ def interactions(place: str) -> list[str]:
     return list(found)
 
 
-class Routes:
-    """The table, and beside it what a server has of its own: its operations, its statement, what it carries out later."""
+def may_be_later(handle: Handler) -> bool:
+    """Whether respond-async is heard: where much may be asked for at once."""
+    return handle in (rest.bundle, rest.search, rest.history) or getattr(handle, "func", None) is _operate
 
-    def __init__(self, operations: Operations, metadata: Handler, own: dict[str, dict[str, Handler]]) -> None:
+
+class Routes:
+    """The table, and beside it what a server has of its own: its operations, its statement, other places (own)."""
+
+    def __init__(self, operations: Operations, metadata: Handler) -> None:
         self._operations = operations
         self._metadata = metadata
-        self._own = own
+        self.own: dict[str, dict[str, Handler]] = {}
 
     def find(self, request: Request) -> Handler:
         """The handler of a request.
@@ -84,8 +89,8 @@ class Routes:
             return TABLE[place]
         if place == "metadata":
             return {"GET": self._metadata}
-        if place in self._own:
-            return self._own[place]
+        if place in self.own:
+            return self.own[place]
         if place == "$":
             return self._of_operation(path)
         raise _no_such_place()

@@ -81,7 +81,7 @@ def _batch(door: Door, bundle: Document, principal: Principal, representation: b
 
 def _alone(door: Door, entry: Entry, principal: Principal) -> Answer:
     if entry.method == "GET":
-        return door.attempt(principal, lambda inside: bundle_get.get(door, entry, inside))
+        return bundle_get.get_apart(door, entry, principal)
     if entry.resource is not None and entry.method != "PATCH":
         refuse_invalid([(entry.place, entry.resource)])
     return door.attempt(principal, lambda inside: write(door, [entry], inside)[0])
@@ -103,6 +103,8 @@ def _entry(door: Door, entry: Entry, answer: Answer, representation: bool) -> Do
         response["location"] = f"{reference}/_history/{version.version}"
     response["etag"] = f'W/"{version.version}"'
     response["lastModified"] = instant(version.updated_at, door.zone)
+    if answer.status == 304:
+        return {"response": response}
     found: Document = {"fullUrl": f"{door.base_url}/{reference}"}
     if version.content and (representation or entry.method == "GET"):
         found["resource"] = msgspec.Raw(version.content)

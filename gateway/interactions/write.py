@@ -15,6 +15,7 @@ from gateway.fhir import document
 from gateway.fhir.check import check
 from gateway.fhir.errors import Fault, Invalid, Issue, NotFound, PreconditionFailed, Unsupported
 from gateway.interactions.change import Answer, Change, Document, Entry
+from gateway.interactions.delete_multiple import spread
 from gateway.interactions.document import copied, instant, same_content, stamped
 from gateway.interactions.entries import read_entries, whole
 from gateway.interactions.http_date import tags
@@ -33,6 +34,14 @@ def write(door: Door, entries: Sequence[Entry], within: Transaction) -> list[Ans
     returns  one answer an entry, in order
     raises   GatewayError: the transaction must then be given up
     """
+    if door.limits.delete_multiple and any(entry.method == "DELETE" and entry.criteria for entry in entries):
+        entries, first = spread(door, entries, within)
+        answers = _write(door, entries, within)
+        return [answers[place] for place in first]
+    return _write(door, entries, within)
+
+
+def _write(door: Door, entries: Sequence[Entry], within: Transaction) -> list[Answer]:
     answers, changes = _round(door, entries, within)
     for _ in range(door.limits.rounds):
         if not changes:

@@ -1,0 +1,218 @@
+"""respond-async: a request that is kept, worked later and asked for again. FHIR R4 async.html, with the Bundle of R5's async-bundle.html.
+
+Order     as the requests came, one at a time
+Promise   202 is answered when the request is in the database, so a restart loses none; a transaction is carried out once, together with its
+          answer; whatever else was under way when the process died is done again
+Bounds    an answer is kept for a day; more than WAITING_LIMIT requests that wait are refused (429)
+Logs      nothing of the requests
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from gateway.fhir import document
+from gateway.fhir.errors import Busy, Conflict, GatewayError, NotFound
+from gateway.fhir.principal import GATEWAY, Principal
+from gateway.interactions import rest
+from gateway.interactions.door import Door
+from gateway.interactions.reply import Reply, answer, fault, refusal
+from gateway.interactions.request import Request
+from gateway.store.contract import Job, Transaction
+from gateway.store.loop import Loop
+
+TARGET = "respond-async"  # as jobs name what is to be sent where: this stays here
+PLACE = "_async"
+WAITING_LIMIT = 1000
+_LEASE_S = 300.0
+_KEPT_S = 24 * 3600
+_HEADERS = ("content-type", "accept", "prefer")  # of the request, as far as they say what it means
+
+Handler = Callable[[Door, Request], Reply]
+
+
+class Later:
+    """The requests that are carried out later, on one door. Its thread begins with the first of them."""
+
+    def __init__(self, door: Door, find: Callable[[Request], Handler]) -> None:
+        self._door = door
+        self._find = find
+        self._loop = Loop(TARGET, self.step, threads=1, idle_s=5.0)
+        self._running = False
+
+    def start(self) -> None:
+        """Go on with what an earlier process left."""
+        if self._door.store.jobs(state="queued", target=TARGET, limit=1):
+            self._begin()
+
+    def stop(self) -> None:
+        if self._running:
+            self._loop.stop()
+            self._running = False
+
+    def accept(self, door: Door, request: Request) -> Reply:
+        """Keep the request, and tell where its outcome will be."""
+        waiting = door.store.jobs(state="queued", target=TARGET, limit=WAITING_LIMIT)
+        if len(waiting) >= WAITING_LIMIT:
+            raise Busy(
+                zh="等待中的异步请求过多，请稍后再发。", en="Too many asynchronous requests wait: send it again later."
+            )
+        self._forget(door)
+        job = Job("request", TARGET, f"{request.method} {'/'.join(request.path)}", TARGET, 0)
+        job.organisation, job.control_id, job.body = request.principal.organisation, uuid4().hex, _written(request)
+        with door.store.transaction(GATEWAY) as within:
+            within.add_jobs([job])
+        self._begin()
+        self._loop.notice()
+        place = f"{request.base_url}/{PLACE}/{job.id}-{job.control_id}"
+        return Reply(202, b"", [(b"content-location", place.encode())])
+
+    def status(self, door: Door, request: Request) -> Reply:
+        """202 with the progress, or 200 with a Bundle of the outcome. Raises NotFound for what is none, or was given up."""
+        job = _job(door, request)
+        if job.state == "queued":
+            waited = int(time.time() - job.created_at / 1e6)
+            progress = f"{'in progress' if job.attempts else 'queued'}, {waited} s"
+            return Reply(202, b"", [(b"x-progress", progress.encode()), (b"retry-after", b"1")])
+        expires = formatdate(job.created_at / 1e6 + _KEPT_S, usegmt=True)
+        return answer(request, job.reply, [(b"expires", expires.encode())])
+
+    def cancel(self, door: Door, request: Request) -> Reply:
+        """Give up a request that waits, or the outcome of one that is done; what is under way is finished but not kept."""
+        job = _job(door, request)
+        job.state, job.reply = "superseded", b""
+        with door.store.transaction(GATEWAY) as within:
+            within.settle_job(job)
+        return Reply(202)
+
+    def step(self, worker: str) -> int:
+        """Carry out one request that waits. returns how many"""
+        claimed = self._door.store.claim_jobs(worker, 1, _LEASE_S, target=TARGET)
+        for job in claimed:
+            self._carry_out(job)
+        return len(claimed)
+
+    def _carry_out(self, job: Job) -> None:
+        request = _read(job.body)
+        here = Door(
+            self._door.store,
+            self._door.rules,
+            self._door.consequences,
+            request.base_url,
+            self._door.zone,
+            self._door.limits,
+        )
+        try:
+            handle = self._find(request)
+            if handle is rest.bundle:
+                bundle = request.resource()
+                if bundle.get("type") == "transaction":
+                    here.attempt(request.principal, lambda within: self._transact(here, request, bundle, job, within))
+                    return
+            reply = handle(here, request)
+        except GatewayError as error:
+            reply = refusal(error)
+        except Exception as error:
+            reply = refusal(fault(error))
+        with self._door.store.transaction(GATEWAY) as within:
+            self._settle(job, reply.status, reply.body, within)
+
+    def _transact(self, door: Door, request: Request, bundle: dict[str, Any], job: Job, within: Transaction) -> None:
+        """The transaction and the note of its answer are one: after a crash it is neither lost nor done twice."""
+        representation = request.preference("return") == "representation"
+        done = door.transaction(bundle, request.principal, within=within, representation=representation)
+        if not self._settle(job, 200, document.write(done), within):
+            raise Conflict(
+                zh="请求已被取消。", en="The request was cancelled meanwhile: send it again if it is wanted."
+            )
+
+    def _settle(self, job: Job, status: int, body: bytes, within: Transaction) -> bool:
+        """Note the answer. returns whether anybody still wants it"""
+        stands = self._door.store.jobs(ids=(job.id,))
+        if not stands or stands[0].state != "queued":
+            return False
+        job.state, job.reply = "acknowledged", _outcome(status, body)
+        within.settle_job(job)
+        return True
+
+    def _begin(self) -> None:
+        if not self._running:
+            self._running = True
+            self._loop.start()
+
+    def _forget(self, door: Door) -> None:
+        """Let go of outcomes that nobody fetched in time."""
+        before = (time.time() - _KEPT_S) * 1e6
+        old = [
+            job for job in door.store.jobs(state="acknowledged", target=TARGET, limit=100) if job.created_at < before
+        ]
+        if old:
+            with door.store.transaction(GATEWAY) as within:
+                for job in old:
+                    job.state, job.body, job.reply = "superseded", b"", b""
+                    within.settle_job(job)
+
+
+def _job(door: Door, request: Request) -> Job:
+    """The job that a status URL names, to the one who asked for it only."""
+    id, _, secret = request.path[1].partition("-") if len(request.path) == 2 else ("", "", "")
+    found = door.store.jobs(target=TARGET, ids=(int(id),)) if id.isascii() and id.isdigit() and len(id) < 19 else []
+    for job in found:
+        asker = _read(job.body).principal if job.body else None
+        same = asker is not None and asker.name == request.principal.name
+        if same and job.state != "superseded" and hmac.compare_digest(job.control_id.encode(), secret.encode()):
+            return job
+    raise NotFound(
+        zh="没有这个异步请求，或已取消、已过期。",
+        en="There is no such asynchronous request, or it was cancelled or has expired: send it again.",
+    )
+
+
+def _outcome(status: int, body: bytes) -> bytes:
+    """The outcome as one entry of a batch-response, its body in the bytes in which it was answered."""
+    response: dict[str, Any] = {"status": f"{status} {HTTPStatus(status).phrase}"}
+    entry: dict[str, Any] = {"response": response}
+    if body:
+        (entry if status < 400 else response)["resource" if status < 400 else "outcome"] = msgspec.Raw(body)
+    return document.write({"resourceType": "Bundle", "type": "batch-response", "entry": [entry]})
+
+
+def _written(request: Request) -> bytes:
+    return msgspec.json.encode(
+        {
+            "method": request.method,
+            "path": request.path,
+            "query": request.query,
+            "headers": {name: request.headers[name] for name in _HEADERS if name in request.headers},
+            "base_url": request.base_url,
+            "principal": [
+                request.principal.name,
+                request.principal.organisation,
+                request.principal.role,
+                request.principal.purpose,
+            ],
+            "body": base64.b64encode(request.body).decode(),
+        }
+    )
+
+
+def _read(kept: bytes) -> Request:
+    found = msgspec.json.decode(kept)
+    return Request(
+        found["method"],
+        tuple(found["path"]),
+        found["query"],
+        found["headers"],
+        found["base_url"],
+        Principal(*found["principal"]),
+        base64.b64decode(found["body"]),
+    )
