@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from adapters.kit import table
 from adapters.kit.sources import load
+from adapters.kit.table import Tables
 from gateway.events import names
 from gateway.exchange import Exchange, find_adapters
 from gateway.fhir.errors import Invalid, Issue
@@ -171,3 +175,19 @@ def test_the_shipped_sites_pass_every_check() -> None:
     found = load(ROOT / "mappings" / "sites", adapters=find_adapters(), events=names())
     Exchange(ROOT / "mappings", found).check()
     assert len(found) >= 4
+
+
+def test_tables_are_read_once_however_many_threads_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[Path, ...]] = []
+    load_tables = table.load
+
+    def counted(folders: tuple[Path, ...], *rest: Any) -> Tables:
+        read.append(folders)
+        return load_tables(folders, *rest)
+
+    monkeypatch.setattr(table, "load", counted)
+    exchange = Exchange(ROOT / "mappings", {})
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: exchange.tables(exchange.base("cda"))[0], range(16)))
+    assert len(read) == 1
+    assert all(one is found[0] for one in found)
