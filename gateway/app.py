@@ -56,6 +56,7 @@ from gateway.outbox.send import transports
 from gateway.outbox.work import Limits as OutboxLimits
 from gateway.outbox.work import Sender
 from gateway.plans import discharge
+from gateway.plans.further import Further
 from gateway.plans.planned import Options
 from gateway.plans.take_back import take_back
 from gateway.plans.take_up import Plans
@@ -85,6 +86,7 @@ class Gateway:
     inbox_loop: Loop
     outbox_loops: tuple[Loop, ...]
     parameters_loop: Loop
+    plans_loop: Loop
 
     def drain(self) -> int:
         """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
@@ -184,6 +186,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         loop,
         outbox_loops,
         Loop("search parameters", parameters.step, threads=1, idle_s=2.0),
+        Loop("plans", Further(store, door, _plan_options(settings)).step, threads=1, idle_s=600.0),
     )
 
 
@@ -242,7 +245,7 @@ async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = T
     gc.set_threshold(50_000, 20, 100)
     loops: list[Loop] = [gateway.parameters_loop]
     if workers:
-        loops += [gateway.inbox_loop, *gateway.outbox_loops]
+        loops += [gateway.inbox_loop, *gateway.outbox_loops, gateway.plans_loop]
     if listeners:
         loops += [folder.loop() for folder in gateway.folders]
     threads = ThreadPoolExecutor(16, thread_name_prefix="mllp")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -22,7 +22,19 @@ from urllib.parse import quote
 from gateway.fhir.canonical import BASE, code_system, extension
 from gateway.fhir.errors import Issue
 from gateway.plans import guidance
-from gateway.plans.planned import Document, Options, Planned, discharged_on, identifier, key, kind, plan_key, planned
+from gateway.plans.planned import (
+    Document,
+    Options,
+    Planned,
+    discharged_on,
+    identifier,
+    key,
+    kind,
+    plan_key,
+    planned,
+    take_up_window,
+    window,
+)
 from gateway.plans.timing import Slot
 
 CATEGORY = "discharge"
@@ -257,8 +269,7 @@ def _take_up_task(plan: Document, around: _Surroundings) -> Document:
     task = _task("plan-take-up", "出院计划接收", identifier("plan-take-up", value, base), plan, around)
     task["focus"] = {"reference": around.full_url}
     if first:
-        last = first + timedelta(days=around.options.take_up_days)
-        task["restriction"] = {"period": {"start": first.isoformat(), "end": last.isoformat()}}
+        task["restriction"] = {"period": take_up_window(first, around.options)}
     return _entry(task, "PUT", value)
 
 
@@ -268,10 +279,7 @@ def _activity_task(plan: Document, asked: Planned, slot: Slot, around: _Surround
     task = _task("plan-activity", detail["description"], identifier("plan-activity", value, base), plan, around)
     task["groupIdentifier"] = identifier("plan-activity-group", asked.key, base)
     task["basedOn"] = [{"reference": around.full_url}]
-    opens, closes = (day.isoformat() for day in slot.window)
-    if slot.at:
-        opens = closes = slot.at.isoformat()
-    task["restriction"] = {"period": {"start": opens, "end": closes}}
+    task["restriction"] = {"period": window(slot)}
     if is_default(asked.activity, base):
         task["extension"] = [
             {"url": extension("alliance-default", base), "valueCode": default_name(asked.activity, base)}

@@ -25,14 +25,16 @@ Document = dict[str, Any]
 class Options:
     """Numbers that no source gives, and the alliance's names.
 
-    horizon_days        how far after the discharge Tasks are made: the full reassessment of workflow §4c
-    tasks_per_activity  at most, of one activity
+    horizon_days        how far ahead Tasks are made: at the discharge until the full reassessment of workflow §4c, then daily
+    tasks_per_activity  at most, of one activity, that lie ahead
+    plan_days           after the discharge no more are made: a plan that nobody has ended by then is a person's to look at
     default_contact     whether a plan without a dated contact gets the alliance's (mappings/plans/defaults.csv)
     take_up_days        in which the clinic is asked to answer
     """
 
     horizon_days: int = 90
     tasks_per_activity: int = 30
+    plan_days: int = 365
     default_contact: bool = True
     take_up_days: int = 2
     zone: str = "+08:00"
@@ -47,8 +49,11 @@ class Planned(NamedTuple):
     slots: list[Slot]
 
 
-def planned(plan: Mapping[str, Any], options: Options) -> tuple[list[Planned], list[Issue]]:
-    """The dated activities of a plan that are the clinic's to do, and why others have no date."""
+def planned(plan: Mapping[str, Any], options: Options, today: date | None = None) -> tuple[list[Planned], list[Issue]]:
+    """The dated activities of a plan that are the clinic's to do, and why others have no date.
+
+    today  from which the window is counted: the discharge itself when not given; what was due before is all there
+    """
     issues: list[Issue] = []
     found: list[Planned] = []
     seen: Counter[str] = Counter()
@@ -70,8 +75,11 @@ def planned(plan: Mapping[str, Any], options: Options) -> tuple[list[Planned], l
                 for p in problems
             ]
             continue
-        end = first + timedelta(days=options.horizon_days + 1)
-        slots = expand(timing, first, end, zone_of(options.zone), anchor=first)[: options.tasks_per_activity]
+        start = max(first, today or first)
+        end = min(start + timedelta(days=options.horizon_days), first + timedelta(days=options.plan_days))
+        slots = expand(timing, first, end + timedelta(days=1), zone_of(options.zone), anchor=first)
+        ahead = [slot for slot in slots if slot.due_on >= start][: options.tasks_per_activity]
+        slots = [slot for slot in slots if slot.due_on < start] + ahead
         found.append(Planned(activity_key(plan, text, seen[text], options.base), activity, slots))
     return found, issues
 
@@ -88,6 +96,24 @@ def discharged_on(plan: Mapping[str, Any]) -> date | None:
     """The day that the plan begins, None where only a month or nothing is known."""
     text = str((plan.get("period") or {}).get("start", ""))
     return date.fromisoformat(text[:10]) if len(text) >= 10 else None
+
+
+def window(slot: Slot) -> dict[str, str]:
+    """When the deed of a slot may be done, as Task.restriction.period."""
+    if slot.at:
+        return {"start": slot.at.isoformat(), "end": slot.at.isoformat()}
+    return {"start": slot.window[0].isoformat(), "end": slot.window[1].isoformat()}
+
+
+def take_up_window(first: date, options: Options) -> dict[str, str]:
+    return {"start": first.isoformat(), "end": (first + timedelta(days=options.take_up_days)).isoformat()}
+
+
+def place_of(task: Mapping[str, Any]) -> tuple[str, str]:
+    """Which activity, and which slot of it, a Task stands for; ("", "") for the request to take the plan up."""
+    number = str(task["identifier"][0].get("value", ""))
+    group = (task.get("groupIdentifier") or {}).get("value", "")
+    return (str(group), number.rpartition("-")[2]) if group else ("", "")
 
 
 def plan_key(plan: Mapping[str, Any]) -> str:

@@ -4,11 +4,12 @@ Task change          judged against mappings/plans/take-up or mappings/plans/act
 plan taken up        the clinic's membership of the CareTeam begins
 plan revised         Tasks that nobody began, still to come and no longer asked for, are cancelled; done and overdue ones stay
 plan revoked or over its open Tasks are cancelled
+plan in force again  a new Task in the place of each that ended with it (further.py)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
@@ -25,7 +26,9 @@ from gateway.interactions.document import instant
 from gateway.interactions.governed import Governed, put
 from gateway.plans.discharge import default_name, defaults, is_default, is_discharge_plan, is_silent, origin
 from gateway.plans.due import standing
-from gateway.plans.planned import Document, Options, planned
+from gateway.plans.further import PLAN_ENDED, again, is_successor
+from gateway.plans.planned import Document, Options, discharged_on, place_of, planned, take_up_window, window
+from gateway.plans.timing import Slot
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction
 
@@ -89,6 +92,8 @@ class Plans:
         assert change.before is not None
         assert change.after is not None
         old, new = change.before.get("owner"), change.after.get("owner")
+        if _ended_with_its_plan(change.before):
+            return  # a new one follows from the plan, addressed anew
         if code == "plan-take-up" and old and new and "reference" in new and not _same(old, new, transaction):
             raise Conflict(
                 "business-rule",
@@ -160,10 +165,14 @@ class Plans:
         if change.after.get("status") in ENDED:
             if change.before.get("status") not in ENDED:
                 for code, task in self._tasks(change, transaction):
-                    yield from self._cancelled(code, task, "出院计划已结束或撤销", transaction)
+                    yield from self._cancelled(code, task, PLAN_ENDED, transaction)
             return
-        asked = {(each.key, str(slot.number)) for each in planned(change.after, self.options)[0] for slot in each.slots}
-        now = datetime.fromisoformat(instant(transaction.now(), self.options.zone))
+        at = instant(transaction.now(), self.options.zone)
+        now = datetime.fromisoformat(at)
+        wanted, _ = planned(change.after, self.options, now.date())
+        asked = {(each.key, str(slot.number)): slot for each in wanted for slot in each.slots}
+        if change.before.get("status") in ENDED:
+            yield from self._again(change, asked, at, transaction)
         for code, task in self._tasks(change, transaction):
             if (
                 code != "plan-activity"
@@ -171,11 +180,52 @@ class Plans:
                 or not task.get("groupIdentifier")
             ):
                 continue
-            if _place(task) not in asked and standing(task, now) in ("later", "due"):
+            slot = asked.get(place_of(task))
+            if slot is None and standing(task, now) in ("later", "due"):
                 yield from self._cancelled(code, task, "出院计划已修订", transaction)
+            elif slot is not None and is_successor(task, self.options.base):
+                # Messages know the number of the Task that it replaces, so its dates are corrected here.
+                restriction = {**task.get("restriction", {}), "period": window(slot)}
+                if restriction != task.get("restriction"):
+                    yield put({**task, "restriction": restriction})
+
+    def _again(
+        self, change: Change, asked: Mapping[tuple[str, str], Slot], at: str, transaction: Transaction
+    ) -> Iterator[Document]:
+        """The plan had ended and is in force again: what ended with it and was not done is asked for by a new Task."""
+        assert change.after is not None
+        by_place: dict[tuple[str, str], list[Document]] = {}
+        for _, task in self._every_task(change, transaction):
+            by_place.setdefault(place_of(task), []).append(task)
+        known = {str(task["identifier"][0].get("value")) for tasks in by_place.values() for task in tasks}
+        first = discharged_on(change.after)
+        for place, tasks in by_place.items():
+            if any(not _ended_with_its_plan(task) for task in tasks) or (place != ("", "") and place not in asked):
+                continue
+            if place in asked:
+                period: dict[str, str] | None = window(asked[place])
+            else:
+                period = take_up_window(first, self.options) if first else None
+            for task in tasks:
+                owner = self._receiver(change.after, transaction) or task.get("owner")
+                renewed = again({**task, "owner": owner} if owner else task, known, at, period, self.options.base)
+                if renewed is not None:
+                    yield renewed
+
+    def _receiver(self, plan: Document, transaction: Transaction) -> Document | None:
+        """The institution to which the stay of a plan was discharged, where it is one that we know."""
+        for encounter in _current([plan.get("encounter")], transaction):
+            found: Document = (encounter.get("hospitalization") or {}).get("destination") or {}
+            return found if "reference" in found else None
+        return None
 
     def _tasks(self, change: Change, transaction: Transaction) -> Iterator[tuple[str, Document]]:
         """Every Task of a plan that is not over."""
+        for code, task in self._every_task(change, transaction):
+            if self._kind(code).state(task).kind != "end":
+                yield code, task
+
+    def _every_task(self, change: Change, transaction: Transaction) -> Iterator[tuple[str, Document]]:
         value = Value(change.reference, system=change.resource_type, code=change.id)
         for parameter in ("focus", "based-on"):
             after = ""
@@ -186,7 +236,7 @@ class Plans:
                 for version in page.matches:
                     task = read(version.content)
                     code = code_of(task, self.options.base)
-                    if code and self._kind(code).state(task).kind != "end":
+                    if code:
                         yield code, task
                 after = page.next
                 if not after:
@@ -238,9 +288,8 @@ def _corrected(kind: Governed, before: Document, after: Document) -> Document:
     return {**before, "owner": after["owner"]} if "owner" in after else before
 
 
-def _place(task: Document) -> tuple[str, str]:
-    """Which activity, and which slot of it, a Task stands for."""
-    return str(task["groupIdentifier"].get("value", "")), str(task["identifier"][0].get("value", "")).rpartition("-")[2]
+def _ended_with_its_plan(task: Document) -> bool:
+    return task.get("status") == "cancelled" and (task.get("statusReason") or {}).get("text") == PLAN_ENDED
 
 
 def _current(references: Any, transaction: Transaction) -> list[Document]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from gateway.fhir.errors import Conflict, Forbidden, Invalid
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
 from gateway.plans.discharge import complete, discharge_category
+from gateway.plans.further import Further
+from gateway.plans.planned import Options
 from gateway.plans.take_up import Plans
 from gateway.store.contract import Store
 
@@ -218,3 +221,68 @@ def test_what_a_task_is_about_never_changes_and_it_is_never_deleted(door: Door) 
         move(door, asked, owner={"reference": "Organization/clinic2"})
     with pytest.raises(Conflict, match="cannot be deleted"):
         door.delete("Task", asked["id"], CLINIC)
+
+
+def test_a_plan_in_force_again_asks_anew_for_what_ended_with_it_and_nothing_else(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    first, refused, *_ = tasks(door, "plan-activity")
+    move(door, first, status="completed")
+    move(door, refused, status="cancelled", statusReason={"text": "患者拒绝"})
+    send(door, discharge("每3天换药，共12天", status="revoked"))
+    ended = {task["id"] for task in tasks(door, "plan-activity") if task["status"] == "cancelled"}
+    for text, start in (("每3天换药，共12天", "2099-03-03"), ("每3天换药，共12天", "2099-03-03")):
+        send(door, discharge(text, start=start, clinic="clinic2"))
+    again = [task for task in tasks(door, "plan-activity") if task["status"] == "requested"]
+    assert [task["restriction"]["period"]["end"] for task in again if "换药" in task["description"]] == [
+        "2099-03-12",
+        "2099-03-15",
+    ]
+    replaced = {task["extension"][-1]["valueReference"]["reference"].removeprefix("Task/") for task in again}
+    assert replaced <= ended - {refused["id"]}
+    assert len(replaced) == len(again)
+    (asked,) = [task for task in tasks(door, "plan-take-up") if task["status"] == "requested"]
+    assert asked["owner"] == {"reference": "Organization/clinic2"}
+    assert move(door, asked, Principal("c", "99000003", "clinic"), status="accepted")["status"] == "accepted"
+    send(door, discharge("每3天换药，共12天", start="2099-03-04", clinic="clinic2"))
+    moved = [t["restriction"]["period"]["end"] for t in tasks(door, "plan-activity") if t["status"] == "requested"]
+    assert {"2099-03-13", "2099-03-16"} <= set(moved)
+
+
+def days(text: str) -> int:
+    """Microseconds of noon of a day."""
+    return int(datetime.fromisoformat(f"{text}T12:00:00+08:00").timestamp() * 1_000_000)
+
+
+def test_further_tasks_come_as_time_goes_by_each_once(door: Door, store: Store) -> None:
+    send(door, discharge("每天换药；2周后门诊复诊"))
+    daily = lambda: [t for t in tasks(door, "plan-activity") if "换药" in t["description"]]
+    assert len(daily()) == 30
+    clock = [days("2099-03-02")]
+    workers = [Further(store, door, Options(), lambda: clock[0]) for _ in range(2)]
+    for day, count in (("2099-03-02", 30), ("2099-03-12", 39), ("2099-03-12", 39), ("2099-03-13", 40)):
+        clock[0] = days(day)
+        for worker in workers:
+            worker.step("w")
+        found = daily()
+        assert len(found) == len({task["restriction"]["period"]["end"] for task in found}) == count, day
+    last = daily()[-1]
+    assert last["owner"] == {"reference": "Organization/clinic"}
+    assert last["status"] == "requested"
+    send(door, discharge("每天换药；2周后门诊复诊"), "2026-11-12T16:00:00+08:00")  # the same again takes nothing back
+    assert [task["status"] for task in daily()[:30]] == ["requested"] * 30
+    clock[0] = days("2101-01-01")
+    workers[0].step("w")
+    assert len(daily()) == 40  # nobody ended the plan in a year: no more are made
+
+
+def test_an_activity_that_the_clinic_ended_or_a_plan_that_is_over_gets_no_further_tasks(
+    door: Door, store: Store
+) -> None:
+    send(door, discharge("每天换药"))
+    for task in tasks(door, "plan-activity"):
+        move(door, task, status="cancelled", statusReason={"text": "伤口已愈合"})
+    Further(store, door, Options(), lambda: days("2099-03-20")).step("w")
+    assert {task["status"] for task in tasks(door, "plan-activity")} == {"cancelled"}
+    send(door, discharge("每天换药", status="revoked"))
+    Further(store, door, Options(), lambda: days("2099-03-25")).step("w")
+    assert {task["status"] for task in tasks(door, "plan-activity")} == {"cancelled"}
