@@ -80,7 +80,9 @@ def test_delete_takes_one_element_away_and_nothing_where_there_is_none() -> None
 
 
 def test_replace_puts_another_value_in_the_place_of_one() -> None:
-    before = patient(birthDate="1980", name=[{"given": ["甲", "乙"], "_given": [{"id": "a"}, {"id": "b"}]}], active=True)
+    before = patient(
+        birthDate="1980", name=[{"given": ["甲", "乙"], "_given": [{"id": "a"}, {"id": "b"}]}], active=True
+    )
     after = done(before, operation("replace", "Patient.birthDate", {"valueDate": "1981"}))
     assert list(after) == list(before)
     assert after["birthDate"] == "1981"
