@@ -165,6 +165,7 @@ class Loader:
                     yield self._refuse(path, piece.number, place, error)
             return
         for place, resource in resources:
+            resource.setdefault("id", _id_of(resource, str(listed[place].get("fullUrl", ""))))
             if names:
                 rewrite(resource, names.get)
             yield self._resource(path, piece, place, resource, size)

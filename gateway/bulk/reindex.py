@@ -15,7 +15,7 @@ from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import Busy, Invalid
 from gateway.interactions.custom_parameters import active
 from gateway.interactions.door import Door
-from gateway.search.extract import EXTRACTION
+from gateway.search.extract import EXTRACTION, NOT_EXTRACTED
 from gateway.search.parameters import indexed_as, parameter
 from gateway.store.contract import Store
 from gateway.store.progress import EXTRACTED
@@ -112,14 +112,14 @@ def _refuse_unknown(resource_type: str, code: str) -> None:
     if not code:
         return
     found = parameter(resource_type, code) if resource_type else None
-    if found is None or (indexed_as(code) != (code,)):
+    if found is None or indexed_as(code) != (code,):
         raise Invalid(
             "not-found",
             zh="--parameter 须与 --type 同用，且是该类型自己有索引的检索参数。",
             en="--parameter goes with --type, and must be a search parameter of it that has entries of its own.",
             at="--parameter",
         )
-    if not found.expression and code not in WORDS:
+    if code in NOT_EXTRACTED and code not in WORDS:
         raise Invalid(
             "not-supported",
             zh=f"{code} 没有索引，无需重建。",

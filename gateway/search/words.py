@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 from gateway.search.fold import HAN, fold
@@ -18,8 +19,9 @@ TEXT_LIMIT = (
 )
 
 _run = re.compile(rf"(?P<han>[{HAN}]+)|(?P<other>[^\W_{HAN}]+)").finditer
+_inline = re.compile(r"</?(?:a|abbr|b|em|font|i|q|s|small|span|strong|sub|sup|u)\b[^<>]*>", re.IGNORECASE)
 _tag = re.compile(r"<[^<>]*>")
-_entity = re.compile(r"&#?\w+;")
+_END = "|"  # stands where a text ends: no phrase goes on behind it
 
 # Values that no reader reads: addresses, ids and instants of the document, encoded data; the narrative has a place of its own.
 _MACHINE = frozenset(
@@ -78,7 +80,7 @@ def is_beginning(word: str) -> bool:
 def narrative(document: dict[str, Any]) -> list[str]:
     """The words that _text finds: those of the narrative."""
     div = (document.get("text") or {}).get("div", "")
-    return words(_entity.sub(" ", _tag.sub(" ", div))[:TEXT_LIMIT]) if div else []
+    return words(unescape(_tag.sub(_END, _inline.sub("", div)))[:TEXT_LIMIT]) if div else []
 
 
 def content(document: dict[str, Any]) -> list[str]:
@@ -90,7 +92,7 @@ def content(document: dict[str, Any]) -> list[str]:
         left -= len(text) + 1
         if left <= 0:
             break
-    return words("\n".join(parts))
+    return words(_END.join(parts))
 
 
 def _texts(node: Any) -> Iterator[str]:

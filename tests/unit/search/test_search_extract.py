@@ -10,13 +10,14 @@ import pytest
 
 from gateway.fhir.document import read
 from gateway.search.extract import extract, left_out
-from gateway.search.query import Exact, Range, Text
+from gateway.search.parameters import UNIONS, indexed_as, parameters
+from gateway.search.query import Exact, Pair, Range, Text, Words
 
 HOUR = 3_600_000
 
 
 def entries(parameter: str, document: dict[str, Any]) -> list[Any]:
-    return [entry for entry in extract(document) if entry.parameter == parameter]
+    return [entry for entry in extract(document) if getattr(entry, "parameter", "") == parameter]
 
 
 def patient(**elements: Any) -> dict[str, Any]:
@@ -189,3 +190,153 @@ def test_a_null_beside_an_extension_is_passed_over() -> None:
 def test_huge_text_is_indexed_in_bounded_size() -> None:
     for entry in extract(patient(name=[{"text": "甲" * 100_000, "family": "x" * 100_000, "given": ["y" * 100_000]}])):
         assert not isinstance(entry, Text) or len(entry.folded) <= 4096
+
+
+UCUM = "http://unitsofmeasure.org"
+MMHG = {"unit": "mmHg", "system": UCUM, "code": "mm[Hg]"}
+
+
+def test_a_coded_quantity_is_found_in_every_unit_of_its_dimension() -> None:
+    one = observation(valueQuantity={"value": Decimal("140"), "system": UCUM, "code": "mg/dL"})
+    other = observation(valueQuantity={"value": Decimal("1.40"), "system": UCUM, "code": "g/L"})
+    found = entries("value-quantity:canonical", one)
+    assert (
+        found == entries("value-quantity:canonical", other) == [Range("value-quantity:canonical", 1400, 1400, "g.m-3")]
+    )
+
+
+def test_a_composite_joins_what_stands_in_one_element() -> None:
+    loinc = "http://loinc.org"
+    document = observation(
+        code={"coding": [{"system": loinc, "code": "85354-9"}]},
+        component=[
+            {"code": {"coding": [{"system": loinc, "code": "8480-6"}]}, "valueQuantity": {"value": 140, **MMHG}},
+            {"code": {"coding": [{"system": loinc, "code": "8462-4"}]}, "valueQuantity": {"value": 90, **MMHG}},
+        ],
+    )
+    found = entries("component-code-value-quantity", document)
+    assert {(one.code, one.second.low, one.second.unit) for one in found} == {
+        (code, value, unit) for code, value in (("8480-6", 140), ("8462-4", 90)) for unit in ("mm[Hg]", "mmHg")
+    }
+    assert len(entries("component-code-value-quantity:canonical", document)) == 2
+    assert entries("code-value-quantity", document) == []
+
+
+def test_what_observation_calls_combo_has_no_entries_of_its_own() -> None:
+    document = observation(code={"coding": [{"code": "1"}]}, valueQuantity={"value": 1})
+    assert not [entry for entry in extract(document) if entry.parameter.startswith("combo-")]  # type: ignore[union-attr]
+    assert indexed_as("combo-code:text") == ("code:text", "component-code:text")
+
+
+@pytest.mark.parametrize("code", sorted(UNIONS))
+def test_a_union_is_by_its_definition_what_its_parts_find(code: str) -> None:
+    whole, parts = parameters("Observation")[code], [parameters("Observation")[part] for part in UNIONS[code]]
+    assert {part.kind for part in parts} == {whole.kind}
+    pieces = {piece.strip() for piece in whole.expression.split("|")}
+    assert pieces == {piece.strip() for part in parts for piece in part.expression.split("|")}
+
+
+def test_a_composite_of_a_string_a_date_or_a_concept() -> None:
+    code = {"coding": [{"system": "s", "code": "c"}]}
+    assert entries("code-value-string", observation(code=code, valueString="阴性")) == [
+        Pair("code-value-string", "c", "s", Text("", "阴性", "阴性"))
+    ]
+    dated = entries("code-value-date", observation(code=code, valueDateTime="1970-01-01T00:00:00Z"))
+    assert dated == [Pair("code-value-date", "c", "s", Range("", 0, 999))]
+    concept = observation(code=code, valueCodeableConcept={"text": "阳性", "coding": [{"system": "v", "code": "p"}]})
+    assert entries("code-value-concept", concept) == [Pair("code-value-concept", "c", "s", Exact("", "p", "v"))]
+
+
+def test_two_numbers_of_a_composite_are_one_interval() -> None:
+    document = {
+        "resourceType": "MolecularSequence",
+        "referenceSeq": {"chromosome": {"coding": [{"code": "1"}]}, "windowStart": 100, "windowEnd": 200},
+        "variant": [{"start": 5, "end": 7}],
+    }
+    assert entries("chromosome-window-coordinate", document) == [
+        Pair("chromosome-window-coordinate", "1", "", Range("", 100, 200))
+    ]
+    assert entries("chromosome-variant-coordinate", document) == [
+        Pair("chromosome-variant-coordinate", "1", "", Range("", 5, 7))
+    ]
+
+
+def test_a_related_document_is_code_and_target() -> None:
+    document = {
+        "resourceType": "DocumentReference",
+        "relatesTo": [{"code": "replaces", "target": {"reference": "DocumentReference/1"}}],
+    }
+    found = entries("relationship", document)
+    assert found == [
+        Pair("relationship", "replaces", "", Exact("", "1", "DocumentReference")),
+    ]
+
+
+def test_many_components_make_bounded_entries() -> None:
+    coding = [{"system": "s", "code": str(number)} for number in range(200)]
+    document = observation(code={"coding": coding}, valueCodeableConcept={"coding": coding})
+    assert len(entries("code-value-concept", document)) == 1000
+
+
+def test_an_absolute_reference_to_this_server_is_a_relative_one() -> None:
+    document = observation(subject={"reference": "http://here.example/fhir/Patient/1"})
+    found = [entry for entry in extract(document, own=("http://here.example/fhir/",)) if entry.parameter == "subject"]
+    assert found == [Exact("subject", "1", "Patient")]
+
+
+def test_a_reference_to_what_is_contained_bears_its_identifiers() -> None:
+    contained = {"resourceType": "Patient", "id": "p", "identifier": [{"system": "urn:x", "value": "1"}]}
+    document = observation(contained=[contained], subject={"reference": "#p"})
+    assert entries("subject:identifier", document) == [Exact("subject:identifier", "1", "urn:x")]
+    assert not entries("identifier", document)  # what is contained is not found as if it were this
+
+
+def test_an_identifier_is_found_by_its_type() -> None:
+    kind = {"text": "病案号", "coding": [{"system": "t", "code": "MR"}]}
+    document = patient(identifier=[{"system": "urn:x", "value": "1", "type": kind}])
+    assert entries("identifier:of-type", document) == [Exact("identifier:of-type", "MR|1", "t")]
+    assert entries("identifier:text", document) == [Text("identifier:text", "病案号", "")]
+
+
+def test_a_token_is_found_by_what_it_is_called() -> None:
+    concept = {"text": "2型糖尿病", "coding": [{"system": "s", "code": "E11", "display": "Type 2 Diabetes"}]}
+    document = {"resourceType": "Condition", "code": concept}
+    assert {entry.folded for entry in entries("code:text", document)} == {"2型糖尿病", "type 2 diabetes"}
+
+
+def test_a_concept_without_a_code_is_there_all_the_same() -> None:
+    assert entries("code", {"resourceType": "Condition", "code": {"text": "咳嗽"}}) == [Exact("code", "")]
+    assert entries("code", {"resourceType": "Condition"}) == []
+
+
+def test_samples_are_found_between_their_least_and_greatest() -> None:
+    data = {
+        "origin": {"value": 10, "unit": "mV"},
+        "period": 1,
+        "factor": Decimal("0.5"),
+        "dimensions": 1,
+        "data": "1 E -4 L 8",
+    }
+    assert entries("value-quantity", observation(valueSampledData=data)) == [Range("value-quantity", 8, 14, "mV")]
+
+
+def test_a_location_is_found_where_it_stands() -> None:
+    document = {"resourceType": "Location", "position": {"latitude": Decimal("30.25"), "longitude": Decimal("120.17")}}
+    assert entries("near:latitude", document) == [Range("near:latitude", 30.25, 30.25)]
+    assert entries("near:longitude", document) == [Range("near:longitude", 120.17, 120.17)]
+
+
+def test_a_traditional_name_is_found_by_the_simplified_one() -> None:
+    found = {entry.folded for entry in entries("name", patient(name=[{"text": "單國華"}]))}
+    assert {"单国华", "shanguohua", "danguohua", "sgh"} <= found
+
+
+def test_a_latin_name_is_found_without_its_blank() -> None:
+    found = {entry.folded for entry in entries("name", patient(name=[{"family": "Zhang", "given": ["Wei"]}]))}
+    assert {"zhangwei", "zhang wei", "wei zhang"} <= found
+
+
+def test_words_are_entries_only_where_they_are_wanted() -> None:
+    document = {"resourceType": "Composition", "title": "出院小结"}
+    assert not [entry for entry in extract(document) if isinstance(entry, Words)]
+    assert Words((), ("出院", "院小", "小结", "结")) in extract(document, with_words=True)

@@ -55,3 +55,27 @@ def test_the_commonest_surnames_have_their_everyday_reading_first() -> None:
 
 def test_a_long_name_has_few_spellings() -> None:
     assert len(pinyin("单" * 500)) <= 12
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [("張偉", "张伟"), ("歐陽", "欧阳"), ("臺灣", "台湾"), ("乾隆", "乾隆"), ("著作", "著作"), ("後", "后")],
+)
+def test_traditional_characters_are_folded_to_the_simplified_ones(text: str, folded: str) -> None:
+    assert fold(text) == folded
+    assert fold(folded) == folded
+
+
+@pytest.mark.parametrize(
+    ("name", "spellings"),
+    [
+        ("仇英", {"qiuying", "chouying", "qy", "cy"}),
+        ("解晓东", {"xiexiaodong", "jiexiaodong", "xxd", "jxd"}),
+        ("万俟卨", {"moqixie", "moqi xie", "mqx"}),
+        ("乐正克明", {"yuezheng keming", "yzkm"}),
+        ("单国", {"shanguo", "danguo"}),
+        ("爱新觉罗玄烨", {"aixinjueluo xuanye", "axjlxy"}),
+    ],
+)
+def test_a_surname_is_read_both_ways(name: str, spellings: set[str]) -> None:
+    assert spellings <= set(pinyin(fold(name)))

@@ -1,0 +1,239 @@
+"""Files of resources loaded: what is written, what is refused and where, and that a second run changes nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.bulk import load as loading
+from gateway.bulk.load import Loader, Report
+from gateway.fhir.document import read
+from gateway.fhir.errors import Busy, Invalid, Issue
+from gateway.fhir.principal import GATEWAY
+from gateway.interactions.change import Change
+from gateway.interactions.door import Door
+from gateway.store.contract import Transaction
+from gateway.store.sql import SqlStore
+
+
+def patient(id: str, **more: Any) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": id, "name": [{"text": f"试{id}"}], **more}
+
+
+def ndjson(path: Path, *resources: dict[str, Any] | str) -> Path:
+    lines = [one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in resources]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def bundle(path: Path, kind: str, *entries: dict[str, Any]) -> Path:
+    path.write_text(json.dumps({"resourceType": "Bundle", "type": kind, "entry": list(entries)}), "utf-8")
+    return path
+
+
+def load(store: SqlStore, *paths: Path, again: bool = False) -> Report:
+    return Loader(Door(store), GATEWAY).load(paths, again=again)
+
+
+def ids(store: SqlStore, resource_type: str = "Patient") -> set[str]:
+    _, page = Door(store).search(resource_type, [("_count", "100")], GATEWAY)
+    return {match.id for match in page.matches}
+
+
+def test_lines_are_loaded_under_their_own_ids(store: SqlStore, tmp_path: Path) -> None:
+    report = load(store, ndjson(tmp_path / "a.ndjson", patient("a"), patient("b")))
+    assert (report.resources, report.written, report.refused) == (2, 2, [])
+    assert ids(store) == {"a", "b"}
+
+
+def test_a_loaded_resource_is_found_like_a_written_one(store: SqlStore, tmp_path: Path) -> None:
+    load(store, ndjson(tmp_path / "a.ndjson", patient("a")))
+    _, page = Door(store).search("Patient", [("name", "试a")], GATEWAY)
+    assert [match.id for match in page.matches] == ["a"]
+
+
+def test_what_was_loaded_is_passed_over_and_loading_again_changes_nothing(store: SqlStore, tmp_path: Path) -> None:
+    path = ndjson(tmp_path / "a.ndjson", patient("a"), patient("b"))
+    load(store, path)
+    assert load(store, path).skipped == 1
+    again = load(store, path, again=True)
+    assert (again.written, again.unchanged) == (0, 2)
+    assert Door(store).read("Patient", "a", GATEWAY).version == 1
+
+
+def test_a_changed_file_is_another_file(store: SqlStore, tmp_path: Path) -> None:
+    path = ndjson(tmp_path / "a.ndjson", patient("a"))
+    load(store, path)
+    ndjson(path, patient("a"), patient("b"))
+    report = load(store, path)
+    assert (report.skipped, report.written, report.unchanged) == (0, 1, 1)
+
+
+def test_folders_and_gzip_are_read(store: SqlStore, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "a.ndjson.gz").write_bytes(gzip.compress(json.dumps(patient("a")).encode()))
+    (tmp_path / "deep" / "b.json.gz").write_bytes(gzip.compress(json.dumps(patient("b")).encode()))
+    (tmp_path / "deep" / ".hidden.json").write_text(json.dumps(patient("hidden")))
+    (tmp_path / "deep" / "notes.txt").write_text("no resource")
+    assert load(store, tmp_path).files == 2
+    assert ids(store) == {"a", "b"}
+
+
+def test_what_is_refused_is_told_by_file_line_and_reason(store: SqlStore, tmp_path: Path) -> None:
+    path = ndjson(
+        tmp_path / "a.ndjson",
+        patient("a"),
+        "{not json",
+        "",
+        patient("c", gender="unsure"),
+        {"resourceType": "Nothing"},
+        patient("d"),
+    )
+    report = load(store, path)
+    assert [(Path(one.file).name, one.line) for one in report.refused] == [
+        ("a.ndjson", 2),
+        ("a.ndjson", 4),
+        ("a.ndjson", 5),
+    ]
+    assert report.refused[1].issues[0].expression == ("Patient.gender",)
+    assert "unsure" not in str(report.refused)  # a reason names the place, never the value
+    assert ids(store) == {"a", "d"}
+
+
+def test_a_rule_refuses_one_of_many(store: SqlStore, tmp_path: Path) -> None:
+    def rule(change: Change, within: Transaction) -> None:
+        if change.id == "p7":
+            raise Invalid(Issue("business-rule", "不行", "no"))
+
+    path = ndjson(tmp_path / "a.ndjson", *(patient(f"p{number}") for number in range(20)))
+    report = Loader(Door(store, rules=(rule,)), GATEWAY).load([path])
+    assert [one.line for one in report.refused] == [8]
+    assert report.written == 19
+    assert load(store, path).skipped == 1
+
+
+def test_the_entries_of_a_collection_are_resources(store: SqlStore, tmp_path: Path) -> None:
+    path = bundle(
+        tmp_path / "a.json",
+        "collection",
+        {"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000001", "resource": {"resourceType": "Patient"}},
+        {"resource": {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"},
+                      "subject": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"}}},
+        {"resource": {"resourceType": "Patient", "id": "bad", "gender": "x"}},
+    )  # fmt: skip
+    report = load(store, path)
+    assert [(one.line, one.entry) for one in report.refused] == [(0, 2)]
+    stored = read(Door(store).read("Observation", "o", GATEWAY).content)
+    (found,) = ids(store)
+    assert stored["subject"]["reference"] == f"Patient/{found}"
+
+
+def test_a_transaction_stands_or_falls_as_one(store: SqlStore, tmp_path: Path) -> None:
+    good = bundle(
+        tmp_path / "a.json",
+        "transaction",
+        {"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000001", "resource": {"resourceType": "Patient"},
+         "request": {"method": "POST", "url": "Patient"}},
+        {"resource": {"resourceType": "Encounter", "id": "e", "status": "finished", "class": {"code": "IMP"},
+                      "subject": {"reference": "urn:uuid:00000000-0000-4000-8000-000000000001"}},
+         "request": {"method": "PUT", "url": "Encounter/e"}},
+    )  # fmt: skip
+    bad = bundle(
+        tmp_path / "b.json",
+        "transaction",
+        {"resource": patient("x"), "request": {"method": "PUT", "url": "Patient/x"}},
+        {"resource": patient("y", gender="x"), "request": {"method": "PUT", "url": "Patient/y"}},
+    )
+    report = load(store, good, bad)
+    assert (report.written, len(report.refused)) == (2, 1)
+    assert ids(store) == {"00000000-0000-4000-8000-000000000001"}
+    assert load(store, good, again=True).written == 0
+
+
+def test_an_order_of_files_does_not_matter_and_what_never_comes_is_told(store: SqlStore, tmp_path: Path) -> None:
+    observation = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"}}
+    early = ndjson(
+        tmp_path / "1.ndjson",
+        observation | {"subject": {"reference": "Patient/a"}},
+        observation | {"id": "p", "subject": {"reference": "Patient/never"}},
+    )
+    late = ndjson(tmp_path / "2.ndjson", patient("a"))
+    assert load(store, early, late).dangling == {"Patient/never": "1.ndjson:2 Observation.subject"}
+
+
+def test_a_resource_written_twice_has_two_versions(store: SqlStore, tmp_path: Path) -> None:
+    load(store, ndjson(tmp_path / "a.ndjson", patient("a"), patient("a", active=True)))
+    assert Door(store).read("Patient", "a", GATEWAY).version == 2
+
+
+def test_a_resource_without_an_id_is_loaded_once(store: SqlStore, tmp_path: Path) -> None:
+    path = ndjson(tmp_path / "a.ndjson", {"resourceType": "Patient", "active": True})
+    load(store, path)
+    assert load(store, path, again=True).unchanged == 1
+
+
+def test_a_document_is_kept_as_the_bundle_it_is(store: SqlStore, tmp_path: Path) -> None:
+    composition = {"resourceType": "Composition", "status": "final", "type": {"text": "x"}, "title": "小结", "date": "2026",
+                   "author": [{"display": "试某"}]}  # fmt: skip
+    path = tmp_path / "a.json"
+    document = {"resourceType": "Bundle", "id": "d", "type": "document", "timestamp": "2026-01-01T00:00:00+08:00",
+                "identifier": {"system": "urn:x", "value": "1"},
+                "entry": [{"fullUrl": "urn:uuid:00000000-0000-4000-8000-000000000001", "resource": composition}]}  # fmt: skip
+    path.write_text(json.dumps(document))
+    report = load(store, path)
+    assert report.refused == []
+    assert ids(store, "Bundle") == {"d"}
+
+
+def test_a_broken_off_load_goes_on_after_its_last_batch(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "BATCH", 4)
+    path = ndjson(tmp_path / "a.ndjson", *(patient(f"p{number}") for number in range(10)))
+    batches = 0
+    original = Loader._write
+
+    def write(self: Loader, *rest: Any) -> None:
+        nonlocal batches
+        batches += 1
+        if batches == 3:
+            raise Busy(zh="忙", en="busy")
+        original(self, *rest)
+
+    monkeypatch.setattr(Loader, "_write", write)
+    with pytest.raises(Busy):
+        load(store, path)
+    monkeypatch.setattr(Loader, "_write", original)
+    report = load(store, path)
+    assert (report.resources, report.written) == (2, 2)
+    assert len(ids(store)) == 10
+
+
+def test_a_broken_gzip_is_told_and_what_came_before_is_kept(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson.gz"
+    lines = "".join(
+        json.dumps(patient(f"p{number}", text={"status": "empty", "div": "<div>" + str(number) * 50 + "</div>"})) + "\n"
+        for number in range(3000)
+    )
+    path.write_bytes(gzip.compress(lines.encode())[:-2000])
+    report = load(store, path)
+    assert len(report.refused) >= 1
+    assert report.refused[-1].issues[0].code == "structure"
+
+
+def test_nothing_follows_from_what_is_loaded(store: SqlStore, tmp_path: Path) -> None:
+    asked: list[Any] = []
+    door = Door(store, consequences=(lambda changes, within: asked.append(changes),))  # type: ignore[arg-type,return-value]
+    Loader(door, GATEWAY).load([ndjson(tmp_path / "a.ndjson", patient("a"))])
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", ["absent.json", "text.txt"])
+def test_a_path_that_cannot_be_loaded_is_refused(store: SqlStore, tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.txt").write_text("x")
+    with pytest.raises(Invalid):
+        load(store, tmp_path / name)
