@@ -88,8 +88,8 @@ def _target(door: Door, entry: Entry, conditions: Conditions, by_condition: dict
     target: Target | None
     if match is not None:
         target = Target(entry.resource_type, match, standing=entry.method == "POST")
-        own_id = (entry.resource or {}).get("id")
-        if entry.method == "PUT" and own_id and own_id != match:
+        own_id = (entry.resource or {}).get("id") if entry.method == "PUT" else None
+        if own_id and own_id != match:
             raise Invalid(
                 zh="条件匹配到的资源与所发资源的 id 不同，请去掉 id 或改正条件。",
                 en="The condition matches a resource with another id than the one sent: leave the id out, or correct the condition.",
