@@ -140,6 +140,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             deletion_integrity=settings.strict_deletes,
             body_bytes=settings.resource_size_limit_bytes,
             full_text=frozenset(settings.full_text),
+            page_lifetime_s=settings.page_lifetime_s,
         ),
     )
     seed.organizations(door, _organisations(exchange))

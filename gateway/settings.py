@@ -160,6 +160,12 @@ class Settings(BaseSettings):
         default=1000, ge=1, title="检索每页条数上限", description="most matches on a search page"
     )
 
+    page_lifetime_s: float = Field(
+        default=3600.0,
+        ge=1,
+        title="检索结果的翻页链接（next）有效的秒数",
+        description="seconds for which the next link of a search is good",
+    )
     full_text: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("Composition", "DiagnosticReport", "DocumentReference"),
         title="可用 _text、_content 按文字检索的资源类型，逗号分隔；改后运行 gateway reindex",

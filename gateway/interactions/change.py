@@ -57,6 +57,7 @@ class Limits:
     attempts                at a transaction that the database broke off (deadlock)
     rounds                  of consequences of consequences
     full_text               types that _text and _content find
+    page_lifetime_s         for which a next link is good
     update_as_create        whether PUT Type/id may create
     if_match_required       whether a change of what is there needs If-Match (428 without)
     delete_multiple         whether a conditional delete may delete several
@@ -76,6 +77,7 @@ class Limits:
     deletion_integrity: bool = True
     body_bytes: int = 16 * 1024 * 1024
     full_text: frozenset[str] = frozenset()
+    page_lifetime_s: float = 3600.0
 
 
 class Answer(NamedTuple):

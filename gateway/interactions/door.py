@@ -14,12 +14,15 @@ from gateway.fhir.errors import Busy
 from gateway.fhir.principal import Principal
 from gateway.interactions import create, delete, history, patch, read, search, transaction, update, vread
 from gateway.interactions.change import Answer, Change, Consequence, Document, Effects, Entry, Limits, Rule
+from gateway.interactions.page_token import Seal
 from gateway.interactions.patched import Patch
+from gateway.search.clause import Context
 from gateway.search.extract import extract
-from gateway.search.parse import parse
+from gateway.search.parse import Handling, parse
 from gateway.search.query import Entry as IndexEntry
 from gateway.search.query import Query
 from gateway.store.contract import Page, Store, Transaction, Version
+from gateway.terminology.contract import Terminology
 
 __all__ = ["Answer", "Change", "Consequence", "Document", "Door", "Effects", "Entry", "Limits", "Rule"]
 
@@ -33,6 +36,7 @@ class Door:
     consequences  each tells what follows from what was written, in the same transaction
     base_url      of this server, without the slash at its end
     zone          of the instants the server writes, and of dates asked for without one
+    terminology   for searches by value sets and by what stands above and below a code
     """
 
     def __init__(
@@ -43,6 +47,7 @@ class Door:
         base_url: str = "http://127.0.0.1:8080/fhir",
         zone: str = "+08:00",
         limits: Limits | None = None,
+        terminology: Terminology | None = None,
     ) -> None:
         self.store = store
         self.rules = tuple(rules)
@@ -51,6 +56,8 @@ class Door:
         self.own = (f"{self.base_url}/", f"{self.base_url}/R4/")
         self.zone = zone
         self.limits = limits or Limits()
+        self.terminology = terminology
+        self._keys: dict[str, bytes] = {}
 
     def read(self, resource_type: str, id: str, principal: Principal) -> Version:
         """The current version. Raises NotFound, or Gone when it was deleted."""
@@ -112,7 +119,16 @@ class Door:
 
     def query(self, resource_type: str, pairs: Sequence[tuple[str, str]], lenient: bool = False) -> Query:
         """Read a search as this server understands it."""
-        return parse(resource_type, pairs, self.zone, "lenient" if lenient else "strict", self.base_url)
+        handling: Handling = "lenient" if lenient else "strict"
+        own = self.own if self.base_url == self.own[0][:-1] else (f"{self.base_url}/", *self.own)
+        context = Context(self.zone, own, self.limits.full_text, self.terminology)
+        return parse(resource_type, pairs, handling=handling, context=context)
+
+    def seal(self) -> Seal:
+        """What page links are signed with. The key is made once and kept in the database."""
+        if not self._keys:
+            self._keys["page"] = self.store.secret("page")
+        return Seal(self._keys["page"], self.limits.page_lifetime_s)
 
     def index(self, resource: Document) -> list[IndexEntry]:
         """What a resource answers a search with, by the settings of this server."""

@@ -25,7 +25,7 @@ def paths(prefix: str, operations: Operations) -> Part:
     """The paths object: one path a row of the table, one an operation and place."""
     found: Part = {}
     for place, methods in TABLE.items():
-        path = f"{prefix}/{place.replace('Type', '{type}').replace('id', '{id}', 1).replace('version', '{version}')}"
+        path = f"{prefix}/{place.replace('Type', '{type}').replace('id', '{id}', 1).replace('version', '{version}').replace('Member', '{member}')}"
         found[path] = {
             "parameters": _in_path(path),
             **{
@@ -79,7 +79,7 @@ def _described(method: str, place: str, interactions: str) -> Part:
 def _answers(method: str, place: str) -> Part:
     kind = (
         "Bundle"
-        if place.endswith(("_history", "_search")) or not place or (place, method) == ("Type", "GET")
+        if place.endswith(("_history", "_search", "Member")) or not place or (place, method) == ("Type", "GET")
         else "Resource"
     )
     whole = {"description": kind, "content": {FHIR: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}}
@@ -99,7 +99,7 @@ def _body(method: str, place: str) -> Part:
     def sent(kind: str) -> Part:
         return {"schema": {"$ref": f"#/components/schemas/{kind}"}}
 
-    if place == "Type/_search":
+    if place.endswith("_search"):
         return {FORM: {"schema": {"type": "object", "additionalProperties": {"type": "string"}}}}
     if method == "PATCH":
         return {JSON_PATCH: sent("JsonPatch"), FHIR: sent("Resource"), MERGE_PATCH: {"schema": {"type": "object"}}}
@@ -113,6 +113,7 @@ def _in_path(path: str) -> list[Part]:
         "type": {"type": "string", "enum": sorted(resource_types())},
         "id": {"type": "string", "pattern": f"^{ID.pattern}$"},
         "version": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$"},
+        "member": {"type": "string", "enum": ["*", *sorted(resource_types())]},
     }
     return [
         {"name": name, "in": "path", "required": True, "schema": schema}
@@ -127,7 +128,7 @@ def _in_query(method: str, place: str) -> list[Part]:
         names |= {"_summary": {"enum": list(SUMMARIES)}, "_elements": {"type": "string"}}
     if place.endswith("_history"):
         names |= {name: {"type": "integer" if name == "_count" else "string"} for name in ASKED}
-    if place in ("Type", "Type/_search") and method in ("GET", "POST"):
+    if place in ("Type", "Type/_search", "_search", "Type/id/Member") or (place, method) == ("", "GET"):
         names |= {
             "_count": {"type": "integer", "minimum": 0},
             "_id": {"type": "string"},

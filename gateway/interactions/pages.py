@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from gateway.fhir import bundle
+from gateway.fhir.document import write
+from gateway.fhir.outcome import outcome
 from gateway.fhir.principal import Principal
+from gateway.interactions import explain
 from gateway.interactions.search import PAGE_MARK, hits
 from gateway.interactions.view import view_of
 
@@ -16,25 +19,36 @@ if TYPE_CHECKING:
     from gateway.interactions.door import Door
 
 
-def search_page(
-    door: Door, resource_type: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool
-) -> bytes:
-    """A searchset: links are absolute, self says what was applied, next is there while there is more."""
-    view = view_of(pairs, resource_type)
+def search_page(door: Door, place: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool) -> bytes:
+    """A searchset: links are absolute, self says what was applied, next is there while there is more.
+
+    place  where the search is asked; see search.py
+    """
+    if ("_explain", "true") in pairs:
+        return _explained(door, place, pairs, principal, lenient)
+    view = view_of(pairs, place.rpartition("/")[2].replace("*", ""))
     if view:
         pairs = [pair for pair in pairs if pair not in view.pairs]
-    query, page = door.search(resource_type, pairs, principal, lenient)
+    query, page = door.search(place, pairs, principal, lenient)
     if view:
         query = replace(query, applied=(*query.applied, *view.pairs))
-    links = [("self", url(door, resource_type, query.applied))]
+    links = [("self", url(door, place, query.applied))]
     if page.next:
-        links.append(("next", url(door, resource_type, [*query.applied, (PAGE_MARK, page.next)])))
+        links.append(("next", url(door, place, [*query.applied, (PAGE_MARK, page.next)])))
     found = hits(page, door.base_url)
     if view:
         found = [hit._replace(content=view.of(hit.content, hit.mode == "match")) for hit in found]
     return bundle.searchset(found, links, page.total)
 
 
+def _explained(door: Door, place: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool) -> bytes:
+    """A searchset of the plan alone."""
+    plan = explain.explain(door, place, pairs, principal, lenient)
+    told = bundle.Hit(f"{door.base_url}/OperationOutcome", write(outcome(explain.issues(plan))), "outcome")
+    return bundle.searchset([told], [("self", url(door, place, pairs))])
+
+
 def url(door: Door, where: str, pairs: Sequence[tuple[str, str]]) -> str:
     query = urlencode(list(pairs), safe="|,:/$")
-    return f"{door.base_url}/{where}?{query}" if query else f"{door.base_url}/{where}"
+    here = f"{door.base_url}/{where}" if where else door.base_url
+    return f"{here}?{query}" if query else here

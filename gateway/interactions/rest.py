@@ -56,7 +56,8 @@ def history(door: Door, request: Request) -> Reply:
 def search(door: Door, request: Request) -> Reply:
     if request.method == "POST":
         request.read_form()
-    page = pages.search_page(door, request.path[0], request.pairs, request.principal, request.is_lenient)
+    place = "/".join(part for part in request.path if part != "_search")
+    page = pages.search_page(door, place, request.pairs, request.principal, request.is_lenient)
     return answer(request, page)
 
 

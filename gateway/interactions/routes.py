@@ -13,6 +13,7 @@ from gateway.interactions.door import Door
 from gateway.interactions.operation import Operation, Operations
 from gateway.interactions.reply import Reply, answer
 from gateway.interactions.request import ID, Request
+from gateway.search.compartments import compartments
 
 Handler = Callable[[Door, Request], Reply]
 
@@ -25,7 +26,8 @@ class Route(NamedTuple):
 
 
 TABLE: dict[str, dict[str, Route]] = {
-    "": {"POST": Route(("transaction", "batch"), rest.bundle)},
+    "": {"GET": Route(("search-system",), rest.search), "POST": Route(("transaction", "batch"), rest.bundle)},
+    "_search": {"POST": Route(("search-system",), rest.search)},
     "_history": {"GET": Route(("history-system",), rest.history)},
     "Type": {
         "GET": Route(("search-type",), rest.search),
@@ -42,6 +44,7 @@ TABLE: dict[str, dict[str, Route]] = {
         "PATCH": Route(("patch",), rest.patch),
         "DELETE": Route(("delete",), rest.delete),
     },
+    "Type/id/Member": {"GET": Route(("search-type",), rest.search)},
     "Type/id/_history": {"GET": Route(("history-instance",), rest.history)},
     "Type/id/_history/version": {"GET": Route(("vread",), rest.vread)},
 }
@@ -124,6 +127,8 @@ def _place(path: tuple[str, ...]) -> str:
         return "/".join(("Type", *path[1:]))
     if not ID.fullmatch(path[1]):
         raise _no_such_id()
+    if len(path) == 3 and path[0] in compartments() and (path[2] == "*" or path[2] in elements.resource_types()):
+        return "Type/id/Member"
     rest_of_it = path[2:] if len(path) < 4 else (path[2], "version", *path[4:])
     return "/".join(("Type", "id", *rest_of_it))
 

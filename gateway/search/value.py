@@ -12,6 +12,7 @@ from gateway.fhir.reference import parse as parse_reference
 from gateway.search.fold import fold
 from gateway.search.instant import DAY_MS, interval
 from gateway.search.query import Prefix, Value
+from gateway.search.units import canonical
 
 _prefixed = re.compile(r"(?P<prefix>eq|ne|gt|lt|ge|le|sa|eb|ap)?(?P<rest>.*)", re.DOTALL).fullmatch
 _number = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?").fullmatch
@@ -35,6 +36,12 @@ def read_value(kind: str, text: str, zone: str, target: str = "") -> Value | Non
         return _quantity(text, [text])
     if kind == "quantity":
         return _quantity(text, split(text, "|"))
+    if kind == "money":
+        return _quantity(text, split(text, "|"), comparable=False)
+    if kind == "of-type":
+        return _of_type(split(text, "|"))
+    if kind == "near":
+        return _near(unescape(text).split("|"))
     plain = unescape(text)
     return Value(plain, code=plain) if kind == "uri" else Value(plain, folded=fold(plain))
 
@@ -93,30 +100,70 @@ def _date(text: str, zone: str) -> Value | None:
     return Value(text, cast(Prefix, match["prefix"] or "eq"), low=low, high=high)
 
 
-def _quantity(text: str, parts: list[str]) -> Value | None:
+def _quantity(text: str, parts: list[str], comparable: bool = True) -> Value | None:
+    """A number, or a number with its unit; with system and code in the canonical unit of its dimension, as it is indexed.
+
+    Behind gt, lt, ge, le, sa and eb a number is a point; else it covers what its digits say.
+
+    source  FHIR R4 search.html#number, #quantity; decision 0008
+    """
     match = _prefixed(parts[0])
     if match is None or not _number(match["rest"]) or len(parts) not in (1, 3):
         return None
-    try:
-        number = Decimal(match["rest"])
-    except InvalidOperation:
+    number = _decimal(match["rest"])
+    if number is None:
         return None
     prefix = cast(Prefix, match["prefix"] or "eq")
-    low, high = precision(number)
-    if prefix == "ap":
-        slack = abs(float(number)) / 10
-        low, high = min(low, float(number) - slack), max(high, float(number) + slack)
-    system, unit = (unescape(parts[1]), unescape(parts[2])) if len(parts) == 3 else (None, "")
-    return Value(unescape(text), prefix, system=system or None, code=unit, low=low, high=high)
+    system, unit = (unescape(parts[1]), unescape(parts[2])) if len(parts) == 3 else ("", "")
+
+    def measured(one: Decimal) -> float:
+        return canonical(system, unit, one)[0] if is_comparable else float(one)
+
+    is_comparable = bool(comparable and system and unit)
+    half = _half(number)
+    if prefix in ("eq", "ne"):
+        low, high = measured(number - half), nextafter(measured(number + half), -inf)
+    elif prefix == "ap":
+        slack = max(half, abs(number) / 10)
+        low, high = measured(number - slack), measured(number + slack)
+    else:
+        low = high = measured(number)
+    if is_comparable:
+        unit = canonical(system, unit, number)[1]
+    return Value(unescape(text), prefix, system=system if is_comparable else None, code=unit, low=low, high=high)
 
 
-def precision(number: Decimal) -> tuple[float, float]:
-    """What a number covers by the digits written: 100 is [99.5, 100.5), 1e2 is [50, 150), 5.40 is [5.395, 5.405).
+def _decimal(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
 
-    source  FHIR R4 search.html#number
-    """
+
+def _of_type(parts: list[str]) -> Value | None:
+    """Type system, type code and value, as they stand together in the index."""
+    if len(parts) != 3 or not all(parts):
+        return None
+    system, code, value = (unescape(part) for part in parts)
+    return Value(value, system=system, code=f"{code}|{value}")
+
+
+_KM = {"km": 1.0, "m": 0.001, "[mi_us]": 1.609344, "mi": 1.609344}
+
+
+def _near(parts: list[str]) -> Value | None:
+    """Latitude and longitude as low and high, the kilometres around them as what follows: 50 where none is said."""
+    if len(parts) not in (2, 3, 4) or not all(_number(part) for part in parts[:3]):
+        return None
+    latitude, longitude = float(parts[0]), float(parts[1])
+    unit = _KM.get(parts[3]) if len(parts) == 4 else 1.0
+    distance = float(parts[2]) if len(parts) > 2 else 50.0
+    if unit is None or not -90 <= latitude <= 90 or not -180 <= longitude <= 180 or not 0 <= distance * unit <= 5000:
+        return None
+    return Value("", low=latitude, high=longitude, further=(Value("", high=distance * unit),))
+
+
+def _half(number: Decimal) -> Decimal:
     exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int):
-        return -inf, inf
-    half = Decimal((0, (5,), exponent - 1))
-    return float(number - half), nextafter(float(number + half), -inf)
+    assert isinstance(exponent, int)
+    return Decimal((0, (5,), exponent - 1))

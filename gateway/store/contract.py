@@ -50,6 +50,14 @@ class Page:
     next: str = ""
 
 
+class Plan(NamedTuple):
+    """How a query is answered: the statement, the values for its marks, and what the database says it does."""
+
+    statement: str
+    values: Sequence[Any]
+    database: Sequence[str]
+
+
 @dataclass(slots=True)
 class Message:
     """A message as received, or one attempt to work it again.
@@ -261,6 +269,12 @@ class Store(Protocol):
         """An instant at or before which no further version will appear, for who asks again for what is new since then."""
 
     def search(self, query: Query, principal: Principal) -> Page: ...
+    def explain(self, query: Query, principal: Principal) -> Plan:
+        """How a search's first page is found: the statement, and what the database does with it."""
+
+    def secret(self, name: str) -> bytes:
+        """A key that this installation keeps under a name, made when it is first asked for."""
+
     def counts(self, principal: Principal) -> dict[str, int]:
         """Current resources by type."""
 

@@ -11,14 +11,14 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.fhir.errors import Invalid, Issue, Malformed
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Query, Sort
 from gateway.store import page_list, sorting
 from gateway.store.clauses import Builder, Restriction, Types
-from gateway.store.contract import Page, Version
+from gateway.store.contract import Page, Plan, Version
 from gateway.store.draft import Draft
 from gateway.store.including import Found, included, version_of
 from gateway.store.statement import Reader
@@ -65,14 +65,6 @@ def kept(reader: Reader, found: Search, query: Query) -> Page:
         return found.page
     number = page_list.keep(reader, found.to_keep, query.kept_s)
     return replace(found.page, next=_after_list(number, query.count))
-
-
-class Plan(NamedTuple):
-    """How a query is answered: the statement, the values for its marks, and what the database says it does."""
-
-    statement: str
-    values: Sequence[Any]
-    database: Sequence[str]
 
 
 def explain(reader: Reader, query: Query, principal: Principal, restrict: Restriction) -> Plan:

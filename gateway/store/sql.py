@@ -12,7 +12,18 @@ from gateway.fhir.principal import Principal
 from gateway.search.extract import EXTRACTION
 from gateway.search.query import Clause, Query, Value
 from gateway.store import jobs, messages, migrations, past, progress, reindex, search_sql, secret, versions
-from gateway.store.contract import Balance, Identifier, Job, Message, MessageFilter, Page, PastFilter, Version, Write
+from gateway.store.contract import (
+    Balance,
+    Identifier,
+    Job,
+    Message,
+    MessageFilter,
+    Page,
+    PastFilter,
+    Plan,
+    Version,
+    Write,
+)
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
 from gateway.store.identified import identified
@@ -195,7 +206,7 @@ class SqlStore:
         with self._database.writing() as connection:
             return search_sql.kept(reader(connection), found, query)
 
-    def explain(self, query: Query, principal: Principal) -> search_sql.Plan:
+    def explain(self, query: Query, principal: Principal) -> Plan:
         with self._database.asking() as asked:
             return search_sql.explain(asked, query, principal, self._restrict)
 

@@ -206,7 +206,7 @@ def test_a_bad_transaction_says_where(client: httpx2.Client) -> None:
         ("GET", "/Patient/_nothing", 404),
         ("GET", "/Patient/a_b", 404),
         ("GET", f"/Patient/{'x' * 65}", 404),
-        ("GET", "", 405),
+        ("DELETE", "", 405),
         ("POST", "/metadata", 405),
         ("POST", "/Patient/a", 405),
         ("DELETE", "/Patient/a/_history/1", 405),

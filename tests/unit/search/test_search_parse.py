@@ -102,9 +102,14 @@ def test_a_number_covers_what_its_digits_say(text: str, low: float, high: float)
 
 
 def test_a_quantity_has_a_unit() -> None:
-    value = clause("Observation", "value-quantity", "gt5.4|http://unitsofmeasure.org|mg").values[0]
-    assert (value.prefix, value.system, value.code) == ("gt", "http://unitsofmeasure.org", "mg")
-    assert clause("Observation", "value-quantity", "5.4||mg").values[0].system is None
+    comparable = clause("Observation", "value-quantity", "gt5.4|http://unitsofmeasure.org|mg")
+    value = comparable.values[0]
+    assert (comparable.parameter, value.prefix, value.code) == ("value-quantity:canonical", "gt", "g")
+    assert (value.low, value.high) == (0.0054, 0.0054)
+    as_written = clause("Observation", "value-quantity", "5.4||mg")
+    assert (as_written.parameter, as_written.values[0].system, as_written.values[0].code) == ("value-quantity", None, "mg")
+    mixed = clause("Observation", "value-quantity", "5.4||mg,5.4|http://unitsofmeasure.org|mg")
+    assert [one.parameter for one in mixed.either] == ["value-quantity", "value-quantity:canonical"]
 
 
 def test_a_string_is_folded_as_the_index_folds() -> None:
@@ -227,7 +232,11 @@ def test_a_refusal_never_shows_a_value() -> None:
         ("_include", "Nothing:x"),
         ("_revinclude", "Observation:encounter"),
         ("_elements", "id"),
-        ("_has:Observation:patient:code", "x"),
+        ("_has:Observation:patient", "x"),
+        ("_has:Observation:status:code", "x"),
+        ("_has:Nothing:patient:code", "x"),
+        ("_has:Appointment:location:status", "x"),
+        ("_has", "x"),
         ("name:above", "x"),
         ("name:", "x"),
         ("birthdate", "1980-13"),
@@ -240,7 +249,8 @@ def test_a_refusal_never_shows_a_value() -> None:
         ("general-practitioner:Observation", "1"),
         ("general-practitioner:Organization", "Practitioner/1"),
         ("general-practitioner.nothing", "1"),
-        ("general-practitioner.organization.name", "x"),
+        ("general-practitioner" + ":Practitioner._has:Practitioner:x" * 4, "x"),
+        ("general-practitioner.organization.nothing", "x"),
         ("name.x", "y"),
         ("name", "x" * 10_000),
         ("name", ",".join("x" * 600)),

@@ -1,0 +1,74 @@
+"""Refusals of a search: each names the parameter and what to do, none shows a value."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from gateway.fhir.errors import Invalid, Issue, Unsupported
+
+FORMS = {
+    "token": ("应为 代码、系统|代码、|代码 或 系统|", "expected code, system|code, |code or system|"),
+    "reference": ("应为 类型/标识、标识 或 URL", "expected Type/id, id or a URL"),
+    "date": ("应为可带前缀（如 ge）的日期：YYYY、YYYY-MM、YYYY-MM-DD、YYYY-MM-DDThh:mm:ss+08:00", "expected a date, with or without a prefix such as ge: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm:ss+08:00"),
+    "string": ("应为文本", "expected a text"),
+    "uri": ("应为 URI", "expected a URI"),
+    "number": ("应为可带前缀（如 ge）的数字", "expected a number, with or without a prefix such as ge"),
+    "quantity": ("应为 数值 或 数值|系统|单位，可带前缀", "expected number or number|system|unit, with or without a prefix"),
+    "composite": ("应为以 $ 连接的各部分值，如 系统|代码$ge5", "expected a value for each component, joined by $, as in system|code$ge5"),
+    "of-type": ("应为 类型系统|类型代码|号码", "expected type system|type code|value"),
+    "near": ("应为 纬度|经度 或 纬度|经度|距离|km", "expected latitude|longitude or latitude|longitude|distance|km"),
+}  # fmt: skip
+
+
+def unsupported(name: str, zh: str, en: str, status: int | None = None) -> Unsupported:
+    place = _place(name)
+    return Unsupported(
+        zh=f"搜索参数 {place}：{zh}", en=f"Search parameter {place}: {en}", at=(place,) if place else (), status=status
+    )
+
+
+def bad(name: str, zh: str, en: str) -> Invalid:
+    place = _place(name)
+    issue = Issue("value", f"搜索参数 {place}：{zh}", f"Search parameter {place}: {en}", (place,) if place else ())
+    return Invalid(issue, status=400)
+
+
+def too_much(name: str, zh: str, en: str) -> Invalid:
+    place = _place(name)
+    named = (f"（{place}）", f" ({place})") if place else ("", "")
+    return Invalid(
+        Issue(
+            "too-costly",
+            f"搜索过大{named[0]}：{zh}，请缩小",
+            f"The search is too large{named[1]}: {en}; ask for less",
+            (place,) if place else (),
+        ),
+        status=400,
+    )
+
+
+def unknown(whose: str, code: str, whole: str, known: Iterable[str]) -> Unsupported:
+    """No such parameter, and the nearest one that there is."""
+    near, named = nearest(code, known), shown(code)
+    return unsupported(
+        whole,
+        f"{whose} 没有搜索参数 {named}"
+        + (f"；是否为 {near}？" if near else "，请去掉，或以 Prefer: handling=lenient 忽略"),
+        f"{whose} has no search parameter {named}"
+        + (f"; did you mean {near}?" if near else "; leave it out, or have it ignored with Prefer: handling=lenient"),
+    )
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(word[:64], list(known), 1, 0.6)), "")
+
+
+def shown(code: str) -> str:
+    """A parameter's name, unless it looks like something else: names go into logs, values must not."""
+    return code if len(code) <= 64 and code.replace("-", "").replace("_", "").isalnum() and code.isascii() else "?"
+
+
+def _place(name: str) -> str:
+    plain = name.replace(":", "").replace(".", "")
+    return name if len(name) <= 400 and plain.replace("-", "").replace("_", "").isalnum() and plain.isascii() else ""
