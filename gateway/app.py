@@ -30,12 +30,13 @@ from gateway import events, seed
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
 from gateway.exchange import EPOCH, Exchange, find_adapters, instant
-from gateway.fhir.errors import NotFound, Unavailable
+from gateway.fhir.errors import GatewayError, NotFound, Unavailable
 from gateway.fhir.outcome import of_error
 from gateway.fhir.principal import GATEWAY
 from gateway.identity.identify import identify
 from gateway.inbox import http as inbox_http
 from gateway.inbox import mllp
+from gateway.inbox.answers import Answers, promised
 from gateway.inbox.contract import Conversion
 from gateway.inbox.folder import Folder
 from gateway.inbox.overlay import overlay
@@ -87,6 +88,8 @@ class Gateway:
     outbox_loops: tuple[Loop, ...]
     parameters_loop: Loop
     plans_loop: Loop
+    answers: Answers
+    answer_loops: tuple[Loop, ...]
 
     def drain(self) -> int:
         """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
@@ -154,12 +157,17 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         limits=OutboxLimits(attempts=settings.retry_attempts_limit, back_off=back_off),
     )
     outbox_loops = tuple(sender.loops())
+    answers = Answers(
+        store, exchange.sources, exchange.adapters, attempts=settings.retry_attempts_limit, back_off=back_off
+    )
+    answer_loops = answers.loops()
     worker = Worker(
         store,
         door,
         functools.partial(translate, exchange, settings),
         hooks=(_identify, _overlay),
-        stored=lambda: _ring(outbox_loops),
+        stored=lambda: _ring((*outbox_loops, *answer_loops)),
+        answer=functools.partial(_answer, exchange),
         limits=InboxLimits(
             workers=settings.workers,
             attempts=settings.retry_attempts_limit,
@@ -188,6 +196,8 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         outbox_loops,
         Loop("search parameters", parameters.step, threads=1, idle_s=2.0),
         Loop("plans", Further(store, door, _plan_options(settings)).step, threads=1, idle_s=600.0),
+        answers,
+        answer_loops,
     )
 
 
@@ -248,7 +258,7 @@ async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = T
     if workers:
         loops += [gateway.inbox_loop, *gateway.outbox_loops, gateway.plans_loop]
     if listeners:
-        loops += [folder.loop() for folder in gateway.folders]
+        loops += [*(folder.loop() for folder in gateway.folders), *gateway.answer_loops]
     threads = ThreadPoolExecutor(16, thread_name_prefix="mllp")
     opened = await _listen(gateway, threads) if listeners else []
     for loop in loops:
@@ -284,6 +294,7 @@ async def _listen(gateway: Gateway, threads: ThreadPoolExecutor) -> list[Any]:
 
         host, port = wanted.get("host", settings.mllp_host), int(wanted.get("port", settings.mllp_port))
         opened.append(await adapter.listen(host, port, receive))
+        gateway.answers.listeners[source.name] = opened[-1]
         log.info("%s: %s listens on %s:%d", source.name, adapter.wire, host, opened[-1].port)
     return opened
 
@@ -305,6 +316,11 @@ def translate(exchange: Exchange, settings: Settings, message: Message) -> Conve
     made = complete(exchange, settings, message.body, source, message.control_id, instant(message.received_at))
     ledger = msgspec.json.encode([entry.as_json() for entry in made.ledger])
     return Conversion(made.bundle if made.bundle.get("entry") else None, made.issues, ledger, made.table, made.removals)
+
+
+def _answer(exchange: Exchange, message: Message, error: GatewayError | None) -> list[Job]:
+    source = exchange.sources.get(message.source)
+    return promised(message, error, source, exchange.adapter(source)) if source and source.format else []
 
 
 def encode(exchange: Exchange, store: Store, job: Job, focus: Document, target: Any) -> bytes:

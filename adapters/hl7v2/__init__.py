@@ -16,7 +16,7 @@ from adapters.hl7v2.listen import serve
 from adapters.hl7v2.parse import parse
 from adapters.hl7v2.path import compiled
 from adapters.hl7v2.renew import renew
-from adapters.hl7v2.reply import accept, refuse, understand
+from adapters.hl7v2.reply import accept, answer, refuse, understand
 from adapters.hl7v2.send import exchange
 from adapters.kit.contract import Adapter, Source
 from gateway.fhir.errors import Issue
@@ -42,6 +42,7 @@ adapter = Adapter(
     renew=_renew,
     accept=accept,
     refuse=refuse,
+    answer=answer,
     understand=understand,
     split=split,
     strict=_strict,

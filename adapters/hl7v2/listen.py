@@ -12,14 +12,19 @@ logs      connections refused, closed on an error or on time-out, half blocks dr
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import ipaddress
 import logging
 import ssl
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from adapters.hl7v2.encode import encode
+from adapters.hl7v2.envelope import first
 from adapters.hl7v2.frame import LIMIT_BYTES, Frames, framed
+from adapters.hl7v2.parse import parse
 from adapters.hl7v2.reply import refuse
 from adapters.kit.contract import Source
 from gateway.fhir.errors import Busy, Fault, GatewayError, TooLarge, Unavailable, face
@@ -30,6 +35,8 @@ Peer = tuple[str, int, int]  # their address and port, and the port of ours that
 Receive = Callable[[bytes, Peer], Awaitable[bytes]]
 _STRANGER = Source(name="", organisation="")
 _LOOK_AHEAD_BYTES = 64 * 1024
+_WAITING_MAX = 10_000  # messages whose application acknowledgement may still follow
+_TELL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,15 @@ class Listener:
         self.receive = receive
         self.limits = limits
         self.connections: set[Connection] = set()
+        self._waiting: OrderedDict[str, Connection] = (
+            OrderedDict()
+        )  # control id of what was answered CA → its connection
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._networks = [ipaddress.ip_network(address, strict=False) for address in limits.addresses]
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), host, port, ssl=tls, backlog=1024)
 
     @property
@@ -77,8 +88,46 @@ class Listener:
         mapped = getattr(found, "ipv4_mapped", None) or found
         return any(mapped.version == network.version and mapped in network for network in self._networks)
 
+    def tell(self, answer: bytes) -> bool:
+        """Send an application acknowledgement on the connection by which its message came; for any thread.
+
+        It asks for no acknowledgement there (MSH-15 NE): the stream itself tells whether it went.
+        returns  False when that connection is closed, or the message has not been answered yet
+        """
+        if self._loop is None or self._loop.is_closed():
+            return False
+        tree = parse(answer, _STRANGER)
+        control_id = first(tree, "MSA-2")
+        tree.put("MSH-15", "NE")
+        told: concurrent.futures.Future[bool] = asyncio.run_coroutine_threadsafe(
+            self._tell(control_id, encode(tree, _STRANGER)), self._loop
+        )
+        try:
+            return told.result(_TELL_S)
+        except (TimeoutError, concurrent.futures.CancelledError):
+            told.cancel()
+            return False
+
+    async def _tell(self, control_id: str, answer: bytes) -> bool:
+        connection = self._waiting.pop(control_id, None)
+        return connection is not None and connection.tell(answer)
+
+    def expects(self, reply: bytes, connection: Connection) -> None:
+        """Remember by which connection a message came whose answer may follow: the reply was an accept acknowledgement."""
+        if b"MSA" in reply and b"CA" in reply:
+            tree = parse(reply, _STRANGER)
+            if first(tree, "MSA-1") == "CA":
+                self._waiting[first(tree, "MSA-2")] = connection
+                while len(self._waiting) > _WAITING_MAX:
+                    self._waiting.popitem(last=False)
+
+    def forget(self, connection: Connection) -> None:
+        for control_id in [key for key, other in self._waiting.items() if other is connection]:
+            del self._waiting[control_id]
+
     async def close(self) -> None:
         """Stop listening, let messages under way be answered (up to grace_s), close every connection."""
+        self._loop = None  # nothing more is told
         if self._server is not None:
             self._server.close()
         working = [task for connection in self.connections if (task := connection.leave()) is not None]
@@ -168,6 +217,7 @@ class Connection(asyncio.Protocol):
         if self._idle is not None:
             self._idle.cancel()
         self._listener.connections.discard(self)
+        self._listener.forget(self)
         if self._frames.pending_bytes > 1 or self._frames.dropped:
             log.warning("mllp: %s left %d bytes of a half message", self._peer[0], self._frames.pending_bytes)
 
@@ -189,6 +239,7 @@ class Connection(asyncio.Protocol):
                     return
                 if reply and self._transport is not None and not self._transport.is_closing():
                     self._transport.write(framed(reply))
+                    self._listener.expects(reply, self)
                     await self._writable.wait()
                 self._touch()
                 if self._leaving:
@@ -239,6 +290,14 @@ class Connection(asyncio.Protocol):
         if self._work is None:
             self._close()
         return self._work
+
+    def tell(self, answer: bytes) -> bool:
+        """Write a frame of our own between the replies; False when the connection is closing."""
+        if self._leaving or self._transport is None or self._transport.is_closing():
+            return False
+        self._transport.write(framed(answer))
+        self._touch()
+        return True
 
     def abort(self) -> None:
         if self._transport is not None:

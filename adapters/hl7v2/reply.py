@@ -58,19 +58,29 @@ def refuse(data: bytes, source: Source, issues: tuple[Issue, ...], code: str) ->
 
 
 def acknowledgement(
-    data: bytes, source: Source, code: str, issues: tuple[Issue, ...], at: datetime | None = None
+    data: bytes,
+    source: Source,
+    code: str,
+    issues: tuple[Issue, ...],
+    at: datetime | None = None,
+    *,
+    enhanced: bool = False,
 ) -> bytes:
     """The ACK for data, in its separators, version and character set; MSH-10 is made from the bytes and the code, so
     that the same input and instant give the same answer.
 
-    at  MSH-7; now when not given
+    at        MSH-7; now when not given
+    enhanced  a message of its own, after the accept acknowledgement
     """
     received = _received(data, source)
-    if received is not None:
+    if received is not None and not enhanced:
         code = _wanted(received, code)
         if not code:
             return b""
     tree = _header(data, received, source, code, at)
+    if enhanced:
+        tree.put("MSH-15", "AL")
+        tree.put("MSH-16", "NE")
     tree.put("MSA-1", code)
     if received is not None and received.separators.usable:
         _copy(received, 10, tree, "MSA", 2)
@@ -87,6 +97,28 @@ def acknowledgement(
     if not tree.select("MSH-18") and not all(segment.raw.isascii() for segment in tree.segments):
         tree.put("MSH-18", charset.spelling(tree.encoding))
     return encode(tree, source)
+
+
+def answer(data: bytes, source: Source, issues: tuple[Issue, ...], code: str) -> bytes:
+    """The application acknowledgement of a message that was accepted with CA and has been worked since.
+
+    code     AA, AE or AR
+    returns  b"" when none was asked for, or the reply was one already (no accept acknowledgement asked for)
+    source   HL7 v2.5.1 chapter 2.9.3.2: a message of its own, whose MSH-15 asks for an accept acknowledgement
+    """
+    header = data.lstrip(b"\x0b\r\n").split(b"\r", 1)[0]
+    fields = header.split(header[3:4])
+    if len(fields) < 16 or not fields[14] or not fields[15]:
+        return b""
+    received = _received(data, source)
+    if received is None or not _asked(first(received, "MSH-16"), code) or not _asked(first(received, "MSH-15"), "AA"):
+        return b""
+    changed = source.options.get("acknowledgement", {})
+    return acknowledgement(data, source, str(changed.get(code, code)), issues, enhanced=True)
+
+
+def _asked(condition: str, code: str) -> bool:
+    return condition.upper() in ("AL", "SU" if code in ("AA", "CA") else "ER")
 
 
 def understand(data: bytes, source: Source) -> Reply:
@@ -132,14 +164,9 @@ def _wanted(received: Tree, code: str) -> str:
     accepts, applies = first(received, "MSH-15").upper(), first(received, "MSH-16").upper()
     if not accepts and not applies:
         return code
-    good = code in ("AA", "CA")
-
-    def asked(condition: str) -> bool:
-        return condition == "AL" or condition == ("SU" if good else "ER")
-
-    if asked(accepts):
+    if _asked(accepts, code):
         return "C" + code[1:]
-    return code if asked(applies) else ""
+    return code if _asked(applies, code) else ""
 
 
 def _header(data: bytes, received: Tree | None, source: Source, code: str, at: datetime | None) -> Tree:

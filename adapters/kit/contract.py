@@ -77,9 +77,12 @@ class Adapter:
     encode     Tree, source → bytes; an untouched Tree gives the bytes it was parsed from
     accept     bytes received, source, control id → the reply for "taken into custody" (AA ACK, ResultCode 0, …)
     refuse     bytes received, source, error issues, acknowledgement code → the reply for a refusal; any bytes
+    answer     bytes worked, source, issues, acknowledgement code → the message that tells their sender what became of them,
+               where it asked for one beside the reply (v2 enhanced mode); b"" where it did not
     understand bytes of a partner's reply, source → Reply. Raises Malformed
     strict     bytes, source → what the format's published structures say of it; slow, for connecting a source only
-    listen     a server of the format's own wire, named wire in source.toml: (host, port, receive) → awaitable listener
+    listen     a server of the format's own wire, named wire in source.toml: (host, port, receive) → awaitable listener, whose
+               tell(answer) sends an answer on the connection that its message came by, False when that is closed
     exchange   bytes, source → the bytes of its answer, over that wire; blocks its thread. Raises Unavailable
     check_path a table's source path; raises ValueError when the format cannot read it: tables are checked at start
     media_type of its messages and replies on HTTP
@@ -95,6 +98,7 @@ class Adapter:
     renew: Callable[[bytes, str, Source, str], Tree | None] | None = None
     accept: Callable[[bytes, Source], bytes] | None = None
     refuse: Callable[[bytes, Source, tuple[Issue, ...], str], bytes] | None = None
+    answer: Callable[[bytes, Source, tuple[Issue, ...], str], bytes] | None = None
     understand: Callable[[bytes, Source], Reply] | None = None
     split: Callable[[bytes, Source], list[bytes]] = lambda data, source: [data]
     strict: Callable[[bytes, Source], list[Issue]] | None = None

@@ -20,7 +20,7 @@ from gateway.fhir.errors import Busy, Conflict, GatewayError, Invalid, face
 from gateway.fhir.principal import Principal
 from gateway.inbox.contract import Conversion, Door, Hook, Translate
 from gateway.store.backoff import BackOff
-from gateway.store.contract import Message, Store
+from gateway.store.contract import Job, Message, Store, Transaction
 from gateway.store.loop import Loop
 from gateway.store.reason import as_gateway_error, to_reason
 
@@ -57,7 +57,8 @@ class LeaseOver(Exception):
 class Worker:
     """Works what the store gives; `loop()` makes threads of it, `drain()` works in the caller's own.
 
-    hooks  run inside the message's transaction, before the door, in their order
+    hooks   run inside the message's transaction, before the door, in their order
+    answer  what a message that has come to its end promises its sender beside the acknowledgement
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Worker:
         hooks: Sequence[Hook] = (),
         limits: Limits | None = None,
         stored: Callable[[], None] = lambda: None,
+        answer: Callable[[Message, GatewayError | None], Sequence[Job]] = lambda _message, _error: (),
     ) -> None:
         self.store = store
         self.door = door
@@ -76,6 +78,7 @@ class Worker:
         self.hooks = tuple(hooks)
         self.limits = limits or Limits()
         self._stored = stored
+        self._answer = answer
 
     def loop(self) -> Loop:
         return Loop("inbox", self.step, threads=self.limits.workers, idle_s=self.limits.idle_s)
@@ -162,6 +165,7 @@ class Worker:
                         worked_at=within.now(),
                     )
                 )
+                self._promise(message, None, within)
 
     def _fail(self, message: Message, conversion: Conversion | None, error: GatewayError, deadline: float) -> None:
         """Another try, or quarantine: by the error's own face."""
@@ -193,6 +197,13 @@ class Worker:
         with suppress(LeaseOver, Conflict), self.store.transaction(principal_of(message)) as within:
             _hold(deadline)
             within.settle(settled)
+            if not again:
+                self._promise(message, error, within)
+
+    def _promise(self, message: Message, error: GatewayError | None, within: Transaction) -> None:
+        jobs = self._answer(message, error)
+        if jobs:
+            within.add_jobs(jobs)
 
     def _due_at(self, error: GatewayError, now: int, attempts: int) -> int:
         if isinstance(error, Busy):  # Two writers met in the database: nobody is away, so the wait is short.
