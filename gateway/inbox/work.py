@@ -34,6 +34,8 @@ class Limits:
     together   messages of different lanes in one transaction; 1: each in its own
     attempts   at a message that fails by our own mistake (or that another writer keeps ahead of), before quarantine
     lease_s    a worker that is silent for so long is taken for dead
+    gather_s   how long what comes one by one may gather, so that it is worked together: each transaction waits for the disk,
+               and on SQLite for the one writer
     """
 
     workers: int = 2
@@ -42,6 +44,7 @@ class Limits:
     attempts: int = 5
     lease_s: float = 60.0
     idle_s: float = 0.5
+    gather_s: float = 0.01
     back_off: BackOff = BackOff()  # noqa: RUF009 (frozen)
 
 
@@ -81,7 +84,15 @@ class Worker:
         self._answer = answer
 
     def loop(self) -> Loop:
-        return Loop("inbox", self.step, threads=self.limits.workers, idle_s=self.limits.idle_s)
+        limits = self.limits
+        return Loop(
+            "inbox",
+            self.step,
+            threads=limits.workers,
+            idle_s=limits.idle_s,
+            enough=limits.batch,
+            gather_s=limits.gather_s,
+        )
 
     def drain(self, worker: str = "drain", limit: int = 1_000_000) -> int:
         """Work until nothing is due. returns how many were worked"""

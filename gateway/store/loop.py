@@ -2,7 +2,8 @@
 
 Order     whatever the step claims; the loop adds none
 Promise   a step that is under way is finished before stop() returns; a step that raises never ends its thread
-Bounds    `threads` steps at a time; an idle thread looks once per idle_s, one after another thread's success at once
+Bounds    `threads` steps at a time; an idle thread looks once per idle_s, one after another thread's success at once. What comes
+          one by one is left to gather for gather_s, for several pieces cost less together than each by itself
 Logs      a step's exception by class name (its text may quote a patient), and no more than once per idle_s and thread
 """
 
@@ -25,13 +26,25 @@ class Loop:
 
     step     worker's name → how many pieces it worked; 0 means that there was nothing to do
     idle_s   how long a thread with nothing to do waits before it looks again (another process may have written)
+    enough   pieces of a full step: after one of fewer a thread leaves the next ones gather_s to gather
     """
 
-    def __init__(self, name: str, step: Callable[[str], int], *, threads: int = 2, idle_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        name: str,
+        step: Callable[[str], int],
+        *,
+        threads: int = 2,
+        idle_s: float = 0.5,
+        enough: int = 1,
+        gather_s: float = 0.0,
+    ) -> None:
         self.name = name
         self.threads = threads
         self._step = step
         self._idle_s = idle_s
+        self._enough = enough
+        self._gather_s = gather_s
         self._bell = threading.Condition()
         self._rings = 0
         self._stopping = False
@@ -74,6 +87,9 @@ class Loop:
                 log.log(logging.WARNING if retry else logging.ERROR, "%s: %s", self.name, type(error).__name__)
             if not worked:
                 self._wait(heard, failed)
+            if worked < self._enough and self._gather_s:
+                with self._bell:
+                    self._bell.wait_for(lambda: self._stopping, self._gather_s)
 
     def _wait(self, heard: int, failed: bool) -> None:
         """A step that failed waits its whole time, whatever arrives meanwhile: the database is probably away."""
