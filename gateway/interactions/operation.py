@@ -165,6 +165,8 @@ def read(
         if name in SHAPING:
             continue
         if parameter is not None and parameter.type and not parameter.is_resource:
+            # A blank in an instant is a "+" that lost its escape.
+            text = text.replace(" ", "+") if parameter.type in ("instant", "dateTime") else text
             values.setdefault(name, []).append(_of_text(parameter, text, issues))
         elif operation.criteria and parameter is None:
             criteria.append((name, text))

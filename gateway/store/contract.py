@@ -15,6 +15,7 @@ from gateway.fhir.principal import Principal
 from gateway.search.query import Entry, Query
 
 if TYPE_CHECKING:
+    from gateway.store.record import Part, Record
     from gateway.store.reindex import Scope
 
 MessageState = Literal["received", "stored", "duplicate", "superseded", "quarantined"]
@@ -274,6 +275,9 @@ class Store(Protocol):
 
     def secret(self, name: str) -> bytes:
         """A key that this installation keeps under a name, made when it is first asked for."""
+
+    def record(self, asked: Record, principal: Principal) -> tuple[list[Part], str]:
+        """One page of what belongs to a patient or an encounter, with what that refers to; and the mark of the next (record.py)."""
 
     def counts(self, principal: Principal) -> dict[str, int]:
         """Current resources by type."""

@@ -28,6 +28,7 @@ from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
 from gateway.store.identified import identified
 from gateway.store.locking import lock
+from gateway.store.record import Part, Record, record
 from gateway.store.referring import referring
 from gateway.store.progress import EXTRACTED
 from gateway.store.row_id import now_us
@@ -205,6 +206,10 @@ class SqlStore:
             return found.page
         with self._database.writing() as connection:
             return search_sql.kept(reader(connection), found, query)
+
+    def record(self, asked: Record, principal: Principal) -> tuple[list[Part], str]:
+        with self._database.asking() as reading:
+            return record(reading, asked, principal, self._restrict)
 
     def explain(self, query: Query, principal: Principal) -> Plan:
         with self._database.asking() as asked:
