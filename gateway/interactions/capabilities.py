@@ -11,8 +11,9 @@ from gateway.interactions.change import Document, Limits
 from gateway.interactions.operation import Definition, Operations
 from gateway.interactions.request import PATCH_FORMATS
 from gateway.interactions.routes import interactions
-from gateway.search.extract import left_out
-from gateway.search.parameters import parameters
+from gateway.search.clause import answerable
+from gateway.search.compartments import compartments
+from gateway.search.parameters import custom_codes, parameters
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
@@ -28,6 +29,7 @@ _INTEGRITY = (
 def statement(door: Door, operations: Operations | None = None) -> Document:
     """The CapabilityStatement of this server as it is configured."""
     enforced = door.limits.referential_integrity and door.limits.deletion_integrity
+    defined = _defined()
     performed = [found.definition for alike in (operations or {}).values() for found in alike]
     return {
         "resourceType": "CapabilityStatement",
@@ -44,9 +46,12 @@ def statement(door: Door, operations: Operations | None = None) -> Document:
                 "mode": "server",
                 **({"documentation": _INTEGRITY} if enforced else {}),
                 "resource": [
-                    _resource(name, door.limits) | _operations(performed, name) for name in sorted(resource_types())
+                    _resource(name, door.limits, defined) | _operations(performed, name)
+                    for name in sorted(resource_types())
                 ],
                 "interaction": [{"code": code} for code in interactions("")],
+                "searchParam": [{"name": code, "type": kind} for code, kind in sorted(_of_every_type().items())],
+                "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{_lower(one)}" for one in compartments()],
                 **_operations([definition for definition in performed if "system" in definition.levels], ""),
             }
         ],
@@ -64,8 +69,10 @@ def _operations(definitions: Sequence[Definition], resource_type: str) -> Docume
 
 
 @functools.cache
-def _resource(resource_type: str, limits: Limits) -> dict[str, Any]:
+def _resource(resource_type: str, limits: Limits, defined: tuple[str, ...]) -> dict[str, Any]:
+    """defined: the parameters that there are now; the alliance may define its own while the server runs."""
     enforced = limits.referential_integrity and limits.deletion_integrity
+    taken = answerable(resource_type, limits.full_text)
     found: dict[str, Any] = {
         "type": resource_type,
         "interaction": [{"code": code} for code in interactions("Type")],
@@ -77,33 +84,43 @@ def _resource(resource_type: str, limits: Limits) -> dict[str, Any]:
         "conditionalUpdate": True,
         "conditionalDelete": "multiple" if limits.delete_multiple else "single",
         "referencePolicy": ["literal", "enforced"] if enforced else ["literal"],
-        "searchInclude": [f"{resource_type}:{code}" for code in _references(resource_type)],
-        "searchRevInclude": _reverse().get(resource_type, []),
-        "searchParam": [{"name": code, "type": kind} for code, kind in sorted(searchable(resource_type).items())],
+        "searchInclude": [
+            "*",
+            f"{resource_type}:*",
+            *(f"{resource_type}:{code}" for code in _references(resource_type)),
+        ],
+        "searchRevInclude": _reverse(defined).get(resource_type, []),
+        "searchParam": [{"name": code, "type": kind} for code, kind in sorted(taken.items())],
     }
     return {key: value for key, value in found.items() if value != []}
 
 
 @functools.cache
-def searchable(resource_type: str) -> dict[str, str]:
-    """The parameters that a search on this type takes, with their kinds."""
-    without = set(left_out(resource_type))
-    return {
-        code: parameter.kind
-        for code, parameter in parameters(resource_type).items()
-        if parameter.expression and code not in without
+def _of_every_type() -> dict[str, str]:
+    """What a search over types takes."""
+    common = answerable("Basic")
+    return {code: kind for code, kind in common.items() if code.startswith("_") and code != "_has"} | {
+        "_type": "special"
     }
 
 
+def _lower(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
 def _references(resource_type: str) -> list[str]:
-    return sorted(code for code, kind in searchable(resource_type).items() if kind == "reference")
+    return sorted(code for code, kind in answerable(resource_type).items() if kind == "reference")
 
 
-@functools.cache
-def _reverse() -> dict[str, list[str]]:
+@functools.lru_cache(maxsize=4)
+def _reverse(_defined: tuple[str, ...]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for source in sorted(resource_types()):
         for code in _references(source):
             for target in parameters(source)[code].targets:
                 found.setdefault(target, []).append(f"{source}:{code}")
     return found
+
+
+def _defined() -> tuple[str, ...]:
+    return tuple(f"{kind}.{code}" for kind in sorted(resource_types()) for code in custom_codes(kind))

@@ -58,6 +58,11 @@ def use(custom: dict[str, dict[str, Parameter]]) -> None:
     parameters.cache_clear()
 
 
+def custom_codes(resource_type: str) -> tuple[str, ...]:
+    """The codes of the alliance's own parameters of a type."""
+    return tuple(_custom.get(resource_type, ()))
+
+
 def parameter(resource_type: str, code: str) -> Parameter | None:
     """One parameter of a type, None when the type has none of this code."""
     return parameters(resource_type).get(code)
