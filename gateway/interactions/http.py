@@ -73,7 +73,7 @@ class FhirApplication:
         self._reads_fast = bool(getattr(door.store, "reads_fast", False))
         self._gathered = getattr(door.store, "gathered", None)
         self._number = itertools.count(1)
-        self._name = os.urandom(4).hex()
+        self._name = os.urandom(4).hex().encode()
 
     def start(self) -> None:
         """Go on with asynchronous requests that an earlier process left."""
@@ -138,7 +138,7 @@ class FhirApplication:
     def _id(self, asked: dict[str, str]) -> bytes:
         """The client's own name for the request, or one of ours."""
         given = asked.get("x-request-id", "")
-        return given.encode() if given and _REQUEST_ID(given) else b"%s-%x" % (self._name.encode(), next(self._number))
+        return given.encode() if given and _REQUEST_ID(given) else b"%s-%x" % (self._name, next(self._number))
 
 
 class FhirRoute(BaseRoute):
