@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 
-from adapters.kit import sources
+from adapters.kit import sources, tls
 from adapters.kit.contract import Adapter, Source
 from adapters.kit.organizations import MAP as ORGANIZATIONS
 from adapters.kit.translation import Translation
@@ -293,10 +293,22 @@ async def _listen(gateway: Gateway, threads: ThreadPoolExecutor) -> list[Any]:
             return reply
 
         host, port = wanted.get("host", settings.mllp_host), int(wanted.get("port", settings.mllp_port))
-        opened.append(await adapter.listen(host, port, receive))
+        opened.append(await adapter.listen(host, port, receive, tls=_tls(settings, source, adapter, wanted)))
         gateway.answers.listeners[source.name] = opened[-1]
         log.info("%s: %s listens on %s:%d", source.name, adapter.wire, host, opened[-1].port)
     return opened
+
+
+def _tls(settings: Settings, source: Source, adapter: Adapter, wanted: Mapping[str, Any]) -> Any:
+    """A source's own certificate, or that of the settings. Raises Invalid naming what cannot be used."""
+    if any(wanted.get(name) for name in tls.LISTEN):
+        return tls.server(wanted, f"sites/{source.tables}/source.toml#receive.{adapter.wire}")
+    common = {
+        "tls_certificate": settings.mllp_tls_certificate,
+        "tls_key": settings.mllp_tls_key,
+        "tls_client_ca": settings.mllp_tls_client_ca,
+    }
+    return tls.server(common, "GATEWAY_MLLP")
 
 
 def complete(

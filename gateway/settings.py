@@ -65,6 +65,21 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535, title="HTTP 端口", description="HTTP port")
     mllp_host: str = Field(default="127.0.0.1", title="MLLP 监听地址", description="address on which MLLP listens")
     mllp_port: int = Field(default=2575, ge=0, le=65535, title="MLLP 端口", description="MLLP port")
+    mllp_tls_certificate: str = Field(
+        default="",
+        title="MLLP 监听用的 TLS 证书（PEM）；空为不用 TLS",
+        description="TLS certificate of the MLLP listeners (PEM); no TLS when empty",
+    )
+    mllp_tls_key: str = Field(
+        default="",
+        title="上述证书的私钥（PEM，无口令）；空为在证书文件里",
+        description="its key (PEM, without a password); in the certificate's file when empty",
+    )
+    mllp_tls_client_ca: str = Field(
+        default="",
+        title="签发客户端证书的 CA（PEM）；填了就必须出示客户端证书",
+        description="CA of client certificates (PEM); when set, senders must show one",
+    )
     public_url: str = Field(
         default_factory=lambda data: f"http://{_in_url(data['host'])}:{data['port']}",
         title="外部看到的网址，用于 next、Location 等链接，末尾不带斜杠",

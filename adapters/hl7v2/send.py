@@ -12,6 +12,7 @@ import time
 from adapters.hl7v2.envelope import first
 from adapters.hl7v2.frame import LIMIT_BYTES, Frames, framed
 from adapters.hl7v2.parse import parse
+from adapters.kit import tls
 from adapters.kit.contract import Source
 from gateway.fhir.errors import GatewayError, Malformed, Unavailable
 
@@ -24,6 +25,7 @@ class Client:
 
     timeout_s  for connecting, and again for the whole exchange
     tls        a client context (with the client's certificate where the receiver wants one), None for plain TCP
+    name       the name that the receiver's certificate must bear; the host's when not given
     """
 
     def __init__(
@@ -33,7 +35,9 @@ class Client:
         timeout_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
         limit_bytes: int = LIMIT_BYTES,
+        name: str = "",
     ) -> None:
+        self.name = name or host
         self.host = host
         self.port = port
         self.timeout_s = timeout_s
@@ -89,7 +93,7 @@ class Client:
             plain = socket.create_connection((self.host, self.port), self.timeout_s)
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             try:
-                self._socket = self._tls.wrap_socket(plain, server_hostname=self.host) if self._tls else plain
+                self._socket = self._tls.wrap_socket(plain, server_hostname=self.name) if self._tls else plain
             except BaseException:
                 plain.close()
                 raise
@@ -168,20 +172,23 @@ def _answered(reply: bytes) -> tuple[str, str]:
     return first(tree, "MSA-2"), first(tree, "MSA-1").upper()
 
 
-_clients: dict[tuple[str, int], Client] = {}
+_clients: dict[tuple[str, ...], Client] = {}
 _clients_lock = threading.Lock()
 
 
 def exchange(message: bytes, source: Source) -> bytes:
     """Send to a source's MLLP receiver and wait for its answer; the connection is kept for the next message.
 
-    source   [send.mllp] of its source.toml: host, port, timeout_s
-    raises   Unavailable, Malformed: see Client.exchange
+    source   [send.mllp] of its source.toml: host, port, timeout_s, and for TLS what adapters.kit.tls reads
+    raises   Unavailable, Malformed: see Client.exchange; Invalid for a certificate that cannot be used
     """
     settings = source.send["mllp"]
-    address = (str(settings.get("host", "127.0.0.1")), int(settings["port"]))
+    host, port = str(settings.get("host", "127.0.0.1")), int(settings["port"])
+    key = (host, str(port), *(str(settings.get(name, "")) for name in tls.SEND))
     with _clients_lock:
-        client = _clients.get(address)
+        client = _clients.get(key)
         if client is None:
-            client = _clients[address] = Client(*address, timeout_s=float(settings.get("timeout_s", 30.0)))
+            context = tls.client(settings, f"sites/{source.tables}/source.toml#send.mllp")
+            timeout_s, name = float(settings.get("timeout_s", 30.0)), str(settings.get("tls_name", ""))
+            client = _clients[key] = Client(host, port, timeout_s=timeout_s, tls=context, name=name)
     return client.exchange(message)

@@ -5,9 +5,9 @@
     organisation = "…"               # code (urn:oid:2.16.156.10011.1.5)
     organisation_name = "…"
     format = "hl7v2"                 # a folder of adapters/
-    [receive.mllp]                   # how it sends: mllp (port), http, folder (path, pattern)
+    [receive.mllp]                   # how it sends: mllp (port, tls_certificate …), http, folder (path, pattern)
     port = 2575
-    [send.mllp]                      # how it receives: mllp (host, port), http (url), folder (path)
+    [send.mllp]                      # how it receives: mllp (host, port, tls_ca …), http (url), folder (path)
     [events]                         # what it is told, and as which kind of message
     "Task.plan-take-up.accepted" = "ADT^A08"
     [options]                        # the format's own: encoding, icd10_edition, assigners, …
@@ -26,7 +26,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from adapters.kit import encoding
+from adapters.kit import encoding, tls
 from adapters.kit.contract import Adapter, Source
 from gateway.fhir.errors import Invalid, Issue, Issues
 
@@ -36,9 +36,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ZONE = re.compile(r"[+-](0\d|1[0-4]):[0-5]\d")
 # What each wire may be told; an adapter may bring further wires, whose settings are its own affair.
 _WIRES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "receive": {"mllp": ("host", "port"), "http": (), "folder": ("path", "pattern")},
+    "receive": {"mllp": ("host", "port", *tls.LISTEN), "http": (), "folder": ("path", "pattern")},
     "send": {
-        "mllp": ("host", "port", "timeout_s"),
+        "mllp": ("host", "port", "timeout_s", *tls.SEND),
         "http": ("url", "headers", "timeout_s"),
         "folder": ("path", "name"),
     },
@@ -156,7 +156,9 @@ class _Reader:
             self._wrong(f"{way}.{wire}.port", zh, en)
         if "timeout_s" in settings and (type(settings["timeout_s"]) not in (int, float) or settings["timeout_s"] <= 0):
             self._wrong(f"{way}.{wire}.timeout_s", "应为正数（秒）", "must be a number of seconds above 0")
-        for key in ("host", "url", "path", "pattern", "name"):
+        if type(settings.get("tls", True)) is not bool:
+            self._wrong(f"{way}.{wire}.tls", "应为 true 或 false，不加引号", "must be true or false, unquoted")
+        for key in ("host", "url", "path", "pattern", "name", *tls.LISTEN, *tls.SEND[1:]):
             if not isinstance(settings.get(key, ""), str):
                 self._wrong(f"{way}.{wire}.{key}", f'应写作 {key} = "…"', f'must be written as {key} = "…"')
         if not isinstance(settings.get("headers", {}), dict):
