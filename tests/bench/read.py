@@ -45,10 +45,11 @@ def serve(port: int, url: str, body: bytes, in_thread: bool) -> None:
 
     from gateway.interactions.door import Door
     from gateway.interactions.http import FhirApplication, mount
+    from gateway.operations import registry
     from gateway.store.sql import open_store
 
     app = FastAPI()
-    application = FhirApplication(Door(open_store(url)))
+    application = FhirApplication(Door(open_store(url)), operations=registry.find())
     if in_thread:
         application._reads_fast = False
         application._gathered = None
