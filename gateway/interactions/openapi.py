@@ -25,7 +25,7 @@ def paths(prefix: str, operations: Operations) -> Part:
     """The paths object: one path a row of the table, one an operation and place."""
     found: Part = {}
     for place, methods in TABLE.items():
-        path = f"{prefix}/{place.replace('Type', '{type}').replace('id', '{id}', 1).replace('version', '{version}').replace('Member', '{member}')}"
+        path = f"{prefix}/{template(place)}"
         found[path] = {
             "parameters": _in_path(path),
             **{
@@ -39,6 +39,12 @@ def paths(prefix: str, operations: Operations) -> Part:
             for path in _places(operation):
                 found[f"{prefix}/{path}"] = _operation(operation, f"{prefix}/{path}")
     return found
+
+
+def template(place: str) -> str:
+    """A place of the table as OpenAPI writes it: Type/id is {type}/{id}."""
+    names = {"Type": "{type}", "id": "{id}", "version": "{version}", "Member": "{member}"}
+    return "/".join(names.get(part, part) for part in place.split("/"))
 
 
 def schemas() -> Part:
