@@ -229,6 +229,15 @@ class Settings(BaseSettings):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
 
+    @field_validator("full_text")
+    @classmethod
+    def _known_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from gateway.fhir.elements import resource_types  # reads the definitions: only when somebody names a type
+
+        if wrong := [name for name in value if name not in resource_types()]:
+            raise ValueError(f"names {', '.join(wrong)[:64]}, which is no resource type of R4")
+        return value
+
     @field_validator("data_dir", "mappings")
     @classmethod
     def _expanded(cls, value: Path) -> Path:
