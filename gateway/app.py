@@ -59,6 +59,7 @@ from gateway.outbox.work import Sender
 from gateway.plans import discharge
 from gateway.plans.further import Further
 from gateway.plans.planned import Options
+from gateway.plans.same_deed import fold
 from gateway.plans.take_back import take_back
 from gateway.plans.take_up import Plans
 from gateway.referral.rule import Referral
@@ -165,7 +166,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         store,
         door,
         functools.partial(translate, exchange, settings),
-        hooks=(_identify, _overlay),
+        hooks=(_identify, _overlay, functools.partial(_fold, _plan_options(settings))),
         stored=lambda: _ring((*outbox_loops, *answer_loops)),
         answer=functools.partial(_answer, exchange),
         limits=InboxLimits(
@@ -356,6 +357,12 @@ def _identify(bundle: Document, conversion: Conversion, message: Message, within
 
 def _overlay(bundle: Document, conversion: Conversion, _message: Message, within: Transaction) -> Document:
     return overlay(bundle, within, conversion.removals)
+
+
+def _fold(
+    options: Options, bundle: Document, _conversion: Conversion, _message: Message, within: Transaction
+) -> Document:
+    return fold(bundle, within, options)
 
 
 def _wired(exchange: Exchange) -> Iterator[tuple[Source, Adapter, Mapping[str, Any]]]:

@@ -28,6 +28,7 @@ from gateway.plans.discharge import default_name, defaults, is_default, is_disch
 from gateway.plans.due import standing
 from gateway.plans.further import PLAN_ENDED, again, is_successor
 from gateway.plans.planned import Document, Options, discharged_on, place_of, planned, take_up_window, window
+from gateway.plans.same_deed import is_asked_for
 from gateway.plans.timing import Slot
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction
@@ -181,7 +182,7 @@ class Plans:
             ):
                 continue
             slot = asked.get(place_of(task))
-            if slot is None and standing(task, now) in ("later", "due"):
+            if slot is None and standing(task, now) in ("later", "due") and not is_asked_for(task, wanted):
                 yield from self._cancelled(code, task, "出院计划已修订", transaction)
             elif slot is not None and is_successor(task, self.options.base):
                 # Messages know the number of the Task that it replaces, so its dates are corrected here.

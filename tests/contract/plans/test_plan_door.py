@@ -12,10 +12,12 @@ from gateway.fhir.canonical import ORGANISATION, code_system, extension
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden, Invalid
 from gateway.fhir.principal import GATEWAY, Principal
+from gateway.inbox.overlay import overlay
 from gateway.interactions.door import Door
 from gateway.plans.discharge import complete, discharge_category
 from gateway.plans.further import Further
 from gateway.plans.planned import Options
+from gateway.plans.same_deed import fold
 from gateway.plans.take_up import Plans
 from gateway.store.contract import Store
 
@@ -203,6 +205,61 @@ def test_two_documents_of_one_stay_make_one_plan_in_either_order(door: Door, ord
     send(door, said_by("C0025", "3周后门诊复诊"))
     waiting = [t["description"] for t in tasks(door, "plan-activity") if t["status"] == "requested"]
     assert sorted(waiting) == ["3周后门诊复诊", *["每3天换药，共12天"] * 4]
+
+
+def work(door: Door, store: Store, bundle: dict[str, Any], number: str) -> None:
+    """As the inbox does it: completed, laid over what is known, folded, written."""
+    record = {
+        "resourceType": "Provenance",
+        "target": [{"reference": bundle["entry"][1]["fullUrl"]}],
+        "recorded": "2026-11-10T16:00:00+08:00",
+        "agent": [{"who": {"reference": "Organization/hospital"}}],
+        "entity": [{"role": "source", "what": {"identifier": {"system": "urn:x:message", "value": number}}}],
+    }
+    bundle["entry"].append({"resource": record, "request": {"method": "POST", "url": "Provenance"}})
+    completed = complete(bundle, "2026-11-10T16:00:00+08:00").bundle
+    with store.transaction(HOSPITAL) as within:
+        door.transaction(fold(overlay(completed, within), within, Options()), HOSPITAL, within=within)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_one_deed_in_the_words_of_two_documents_has_one_task_that_names_both(
+    door: Door, store: Store, order: tuple[int, int]
+) -> None:
+    texts = ("每3天换药，共12天；左膝理疗", "每三天更换敷料一次，共12天；2周后门诊复诊")
+    for number in order:
+        work(door, store, said_by(("C0053", "C0025")[number], texts[number]), str(number))
+    found = [t for t in tasks(door, "plan-activity") if "换" in t["description"]]
+    assert len(found) == 4
+    assert {t["description"] in texts[order[0]] for t in found} == {True}
+    (plan,) = [read(v.content) for v in door.search("CarePlan", [], GATEWAY)[1].matches]
+    assert len([a for a in plan["activity"] if "换" in a["detail"]["description"]]) == 2
+    for task in found:
+        (record,) = [
+            read(v.content) for v in door.search("Provenance", [("target", f"Task/{task['id']}")], GATEWAY)[1].matches
+        ]
+        assert {one["what"]["identifier"]["value"] for one in record["entity"]} == {"0", "1"}
+    kept = [task["id"] for task in found]
+    work(door, store, said_by(("C0053", "C0025")[order[1]], texts[order[1]]), "again")
+    assert [t["id"] for t in tasks(door, "plan-activity") if "换" in t["description"]] == kept
+    work(door, store, said_by(("C0053", "C0025")[order[0]], "左膝理疗"), "taken back")
+    assert {t["status"] for t in tasks(door, "plan-activity") if "换" in t["description"]} == {"requested"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "每3天左足更换敷料，共12天",
+        "每5天更换敷料，共12天",
+        "每3天换药，共12天；每3天伤口换药，共12天",
+        "每3天换药并拆线，共12天",
+    ],
+)
+def test_what_is_not_beyond_doubt_one_deed_stays_two(door: Door, store: Store, other: str) -> None:
+    work(door, store, said_by("C0053", "每3天换药，共12天"), "1")
+    before = len(tasks(door, "plan-activity"))
+    work(door, store, said_by("C0025", other), "2")
+    assert len(tasks(door, "plan-activity")) > before
 
 
 def test_revoking_the_plan_leaves_no_open_task(door: Door) -> None:
