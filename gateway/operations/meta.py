@@ -1,10 +1,14 @@
-"""$meta, $meta-add, $meta-delete: profiles, security labels and tags of one resource. FHIR R4 resource-operations.html#meta."""
+"""$meta, $meta-add, $meta-delete: profiles, security labels and tags. FHIR R4 resource-operation-meta.html.
+
+Of one resource as it bears them, and only there they can be changed; of a type and of the system as the index knows them, each once.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gateway.fhir import document
+from gateway.fhir.elements import resource_types
 from gateway.interactions.change import Document
 from gateway.interactions.operation import Asked, Operation
 from gateway.operations.published import published
@@ -13,8 +17,8 @@ LISTS = ("profile", "security", "tag")
 
 
 def read(asked: Asked) -> Document:
-    """The meta of the resource as it is now. Raises NotFound, Gone."""
-    return _answer(asked, _current(asked))
+    """The meta of the resource as it is now, or what all of a type or of the system bear. Raises NotFound, Gone."""
+    return _answer(asked, _current(asked) if asked.id else {"meta": _of_all(asked)})
 
 
 def add(asked: Asked) -> Document:
@@ -46,6 +50,22 @@ def _change(asked: Asked, changed: Any) -> Document:
     return _answer(asked, document.read(answer.version.content))
 
 
+def _of_all(asked: Asked) -> Document:
+    types = (asked.resource_type,) if asked.resource_type else sorted(resource_types())
+    found = asked.door.store.labels(types, asked.principal)
+    meta: Document = {}
+    if profiles := [code for _, code in found["_profile"]]:
+        meta["profile"] = profiles
+    for name in ("security", "tag"):
+        if codings := [_coding(system, code) for system, code in found[f"_{name}"]]:
+            meta[name] = codings
+    return meta
+
+
+def _coding(system: str, code: str) -> Document:
+    return {"system": system, "code": code} if system else {"code": code}
+
+
 def _at(name: str, item: Any, items: list[Any]) -> int | None:
     """Where an item stands: a profile is itself, a coding is its system and code."""
     for number, other in enumerate(items):
@@ -62,7 +82,7 @@ def _answer(_asked: Asked, resource: Document) -> Document:
     return READ.answer([("return", resource.get("meta", {}))])
 
 
-READ = published("Resource-meta")._replace(levels=frozenset({"instance"}))
+READ = published("Resource-meta")
 OPERATIONS = (
     Operation(READ, read),
     Operation(published("Resource-meta-add")._replace(affects_state=True), add),

@@ -279,6 +279,9 @@ class Store(Protocol):
     def record(self, asked: Record, principal: Principal) -> tuple[list[Part], str]:
         """One page of what belongs to a patient or an encounter, with what that refers to; and the mark of the next (record.py)."""
 
+    def labels(self, types: Sequence[str], principal: Principal) -> dict[str, list[tuple[str, str]]]:
+        """The profiles, security labels and tags that resources of these types bear, by _profile, _security, _tag (labels.py)."""
+
     def counts(self, principal: Principal) -> dict[str, int]:
         """Current resources by type."""
 

@@ -27,6 +27,7 @@ from gateway.store.contract import (
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
 from gateway.store.identified import identified
+from gateway.store.labels import labels
 from gateway.store.locking import lock
 from gateway.store.record import Part, Record, record
 from gateway.store.referring import referring
@@ -210,6 +211,10 @@ class SqlStore:
     def record(self, asked: Record, principal: Principal) -> tuple[list[Part], str]:
         with self._database.asking() as reading:
             return record(reading, asked, principal, self._restrict)
+
+    def labels(self, types: Sequence[str], principal: Principal) -> dict[str, list[tuple[str, str]]]:
+        with self._database.asking() as asked:
+            return labels(asked, types, principal, self._restrict)
 
     def explain(self, query: Query, principal: Principal) -> Plan:
         with self._database.asking() as asked:

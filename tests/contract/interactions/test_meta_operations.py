@@ -57,3 +57,23 @@ def test_the_capability_statement_lists_what_is_performed(client: TestClient) ->
     assert {"meta", "meta-add", "meta-delete"} <= {row["name"] for row in patient["operation"]}
     for row in patient["operation"]:
         assert row["definition"].startswith("http://")
+
+
+def test_a_type_and_the_system_tell_each_label_once(client: TestClient) -> None:
+    profile = "http://a.example/StructureDefinition/own"
+    for kind in ("Patient", "Patient", "Organization"):
+        meta = {"profile": [profile], "tag": [TAG], "security": [{"code": "R"}] if kind == "Patient" else []}
+        resource = {"resourceType": kind, "meta": {key: value for key, value in meta.items() if value}, "active": True}
+        assert (
+            client.post(f"/{kind}", json=resource | ({"name": "x"} if kind == "Organization" else {})).status_code
+            == 201
+        )
+    assert returned(client.get("/Patient/$meta")) == {"profile": [profile], "security": [{"code": "R"}], "tag": [TAG]}
+    assert returned(client.get("/Organization/$meta")) == {"profile": [profile], "tag": [TAG]}
+    assert returned(client.get("/$meta"))["tag"] == [TAG]
+
+
+def test_labels_of_what_was_deleted_are_told_no_more(client: TestClient) -> None:
+    id = client.post("/Patient", json={"resourceType": "Patient", "meta": {"tag": [TAG]}}).json()["id"]
+    client.delete(f"/Patient/{id}")
+    assert returned(client.get("/Patient/$meta")) == {}
