@@ -51,7 +51,7 @@ def names_to_lock(patients: Iterable[Document]) -> set[str]:
     """
     found: set[str] = set()
     for patient in patients:
-        for value in _identifier_values(patient):
+        for value in identifier_values(patient):
             found.add(f"Patient?identifier={value.system}|{value.code}")
         for name in match.names(patient):
             found.add(f"Patient?name={name}&birthdate={patient.get('birthDate', '')}")
@@ -109,11 +109,11 @@ def survivor(transaction: Transaction, id: str) -> Version | None:
 def _candidates(transaction: Transaction, patient: Document) -> dict[str, tuple[Version, Document]]:
     """Every Patient that may be this one, merged-away ones led to their survivors, by id."""
     clauses: list[tuple[Clause, ...]] = []
-    values = tuple(_identifier_values(patient))
+    values = tuple(identifier_values(patient))
     if values:
         clauses.append((Clause("identifier", "token", values),))
-    names = tuple(Value(text, folded=fold(text)) for text in dict.fromkeys(_written_names(patient)) if match.fold(text))
-    born = _birth_day(patient)
+    names = tuple(Value(text, folded=fold(text)) for text in dict.fromkeys(written_names(patient)) if match.fold(text))
+    born = birth_day(patient)
     if names and born is not None:
         clauses.append((Clause("name", "string", names), Clause("birthdate", "date", (born,))))
     found: dict[str, tuple[Version, Document]] = {}
@@ -142,7 +142,7 @@ def _all(transaction: Transaction, query: Query) -> Iterator[Version]:
             return
 
 
-def _identifier_values(patient: Document) -> Iterator[Value]:
+def identifier_values(patient: Document) -> Iterator[Value]:
     """Search values: strong identifiers in every spelling they may be stored in, then every number as it is."""
     for kind, value in sorted(match.strong_identifiers(patient)):
         systems = sorted(system for system, name in match.STRONG_SYSTEMS.items() if name == kind)
@@ -174,14 +174,14 @@ def _source(patient: Document) -> str:
     return str(patient.get("meta", {}).get("source", ""))
 
 
-def _written_names(patient: Document) -> Iterator[str]:
+def written_names(patient: Document) -> Iterator[str]:
     for name in patient.get("name", ()):
         text = name.get("text") or f"{name.get('family', '')}{''.join(name.get('given', ()))}"
         if text:
             yield str(text)
 
 
-def _birth_day(patient: Document) -> Value | None:
+def birth_day(patient: Document) -> Value | None:
     """The day of birth with a day to spare on both sides, so that no zone of the index matters; match.py is exact."""
     text = str(patient.get("birthDate", ""))
     covered = interval(text) if len(text) == 10 else None
