@@ -241,6 +241,20 @@ def test_the_clinic_finds_its_plan_by_one_search_and_the_hospital_hears_that_it_
     assert find(gateway, "Task", ("code", "plan-take-up"), ("status", "requested")) == []
 
 
+def test_a_discharge_taken_back_and_told_again_asks_the_clinic_again(gateway: Gateway) -> None:
+    discharged(gateway)
+    (first,) = find(gateway, "Task", ("code", "plan-take-up"))
+    feed(gateway, "demo-his", hl7("ADT_A13.cancel-discharge"))
+    assert one(gateway, "CarePlan")["status"] == "revoked"
+    assert one(gateway, "Task", ("_id", first["id"]))["status"] == "cancelled"
+    feed(gateway, "demo-his", hl7("ADT_A03.discharge-to-community", **{"|ADT_A03.discharge-to-community|": "|A03-2|"}))
+    feed(gateway, "demo-emr", case("cda/cases/C0025.full.xml").replace(b"PG202603150001", b"PG202603150002"))
+    again = take_up(gateway)
+    assert again["id"] != first["id"]
+    assert again["extension"][-1]["valueReference"] == {"reference": f"Task/{first['id']}"}
+    assert find(gateway, "Task", ("code", "plan-activity"), ("status", "requested"))
+
+
 def admitted_and_discharged(gateway: Gateway, *further: str) -> None:
     """A stay told by the HIS alone, with segments that no table speaks of."""
     text = hl7("ADT_A03.discharge-to-community").decode() + "".join(segment + "\r" for segment in further)
