@@ -14,6 +14,7 @@ from gateway.search.compartments import memberships
 from gateway.search.parameters import indexed_as, parameter
 from gateway.search.query import Clause, Value
 from gateway.store import full_text
+from gateway.store.anchor import anchor
 from gateway.store.comparison import TABLES, any_of, instant, matches, unsupported
 from gateway.store.draft import Draft, literal
 from gateway.store.index_rows import key, parameter_number
@@ -46,9 +47,15 @@ class Builder:
 
     def all(self, types: Types, clauses: Sequence[Clause], row: str = "r") -> str:
         """The condition that a row of these types satisfies every clause."""
-        return " AND ".join([self._condition(types, group, row) for group in _grouped(types, clauses)]) or "1 = 1"
+        groups = _grouped(types, clauses)
+        first = anchor(groups)
+        conditions = [
+            self._condition(types, group, row, is_looked_up=first is not None and place != first)
+            for place, group in enumerate(groups)
+        ]
+        return " AND ".join(conditions) or "1 = 1"
 
-    def _condition(self, types: Types, group: Sequence[Clause], row: str) -> str:
+    def _condition(self, types: Types, group: Sequence[Clause], row: str, is_looked_up: bool = False) -> str:
         clause = group[0]
         if clause.parameter in _COLUMNS and clause.chain is None:
             return self._column(clause, row)
@@ -57,8 +64,13 @@ class Builder:
         if clause.kind == "either" and not all(map(_is_set, clause.either)):
             return any_of([f"({self.all(types, (one,), row)})" for one in clause.either])
         if clause.kind == "compartment" and clause.parameter in types:
-            own = f"({row}.type = '{clause.parameter}' AND {self._ids(clause, row)})"
-            return f"({own} OR {row}.rid IN ({self._rows(types, group)}))"
+            own = f"SELECT rid FROM resource WHERE type = '{clause.parameter}' AND {self._ids(clause, 'resource')}"
+            return f"{row}.rid IN ({own} UNION ALL {self._rows(types, group)})"
+        if is_looked_up:
+            # OFFSET 0 keeps PostgreSQL from making a join of it, whose order it would choose without knowing the values.
+            kept = " OFFSET 0" if self._draft.is_postgres else ""
+            rows = self._draft.alias("w")
+            return f"EXISTS (SELECT 1 FROM ({self._rows(types, group)}) {rows} WHERE {rows}.rid = {row}.rid{kept})"
         return f"{row}.rid IN ({self._rows(types, group)})"
 
     def _column(self, clause: Clause, row: str) -> str:

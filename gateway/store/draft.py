@@ -14,12 +14,16 @@ _LENGTHS = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Draft:
-    """Conditions are written in the order in which they stand in the text: each leaves its values here as it is written."""
+    """Conditions are written in the order in which they stand in the text: each leaves its values here as it is written.
 
-    __slots__ = ("_aliases", "is_postgres", "values")
+    is_anchored  whether one plan is good for all values (anchor.py)
+    """
+
+    __slots__ = ("_aliases", "is_anchored", "is_postgres", "values")
 
     def __init__(self, dialect: str) -> None:
         self.is_postgres = dialect == "postgresql"
+        self.is_anchored = True
         self.values: list[Any] = []
         self._aliases = 0
 

@@ -17,6 +17,7 @@ from gateway.fhir.errors import Invalid, Issue, Malformed
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Query, Sort
 from gateway.store import page_list, sorting
+from gateway.store.anchor import is_narrow
 from gateway.store.clauses import Builder, Restriction, Types
 from gateway.store.contract import Page, Plan, Version
 from gateway.store.draft import Draft
@@ -88,7 +89,7 @@ def sees(
     draft = Draft(reader.dialect)
     named = f"SELECT r.rid FROM resource r WHERE r.type = {draft.mark(resource_type)} AND r.id = {draft.mark(id)}"
     statement = f"{named} AND {Builder(draft, principal, restrict).all((resource_type,), clauses)}"
-    return bool(reader.rows(statement, draft.values))
+    return bool(reader.rows(statement, draft.values, draft.is_anchored))
 
 
 def _after_list(number: int, position: int) -> str:
@@ -107,6 +108,7 @@ def statement_of(query: Query, principal: Principal, restrict: Restriction, dial
 
 def _where(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
     builder = Builder(draft, principal, restrict)
+    draft.is_anchored = any(map(is_narrow, query.clauses))
     seen = builder.visible(types)
     return f"{seen} AND {builder.all(types, query.clauses)}" if query.clauses else seen
 
@@ -114,7 +116,7 @@ def _where(draft: Draft, types: Types, query: Query, principal: Principal, restr
 def _count(reader: Reader, types: Types, query: Query, principal: Principal, restrict: Restriction) -> int:
     draft = Draft(reader.dialect)
     statement = f"SELECT count(*) FROM resource r WHERE {_where(draft, types, query, principal, restrict)}"
-    return int(reader.rows(statement, draft.values)[0][0])
+    return int(reader.rows(statement, draft.values, draft.is_anchored)[0][0])
 
 
 def _following(
@@ -123,7 +125,7 @@ def _following(
     """A page behind a row, or behind an id."""
     draft = Draft(reader.dialect)
     statement = _page_statement(draft, types, query, principal, restrict)
-    rows = [version_of(row) for row in reader.rows(statement, draft.values)]
+    rows = [version_of(row) for row in reader.rows(statement, draft.values, draft.is_anchored)]
     if len(rows) <= query.count:
         return rows, ""
     rid, last = rows[query.count - 1]
@@ -155,7 +157,7 @@ def _listed(
     if not query.after:
         draft = Draft(reader.dialect)
         statement = _list_statement(draft, types, query, principal, restrict)
-        rids = [row[0] for row in reader.rows(statement, draft.values)]
+        rids = [row[0] for row in reader.rows(statement, draft.values, draft.is_anchored)]
         rows = _contents(reader, types, query, principal, restrict, rids[: query.count])
         return rows, "", rids if len(rids) > query.count else ()
     _, number, start = _read_mark(query.after, [str, int, int])

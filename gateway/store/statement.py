@@ -25,10 +25,12 @@ class Reader:
         self.dialect = dialect
         self._raw = raw
 
-    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Sequence[Any] = (), keep_plan: bool = True) -> list[tuple[Any, ...]]:
+        """keep_plan: whether PostgreSQL may use one plan for all values, which saves it the planning; False: for these alone"""
         if self.dialect == "postgresql":
             # In binary form: a document comes as it is, not as hexadecimal digits.
-            return self._raw.execute(postgres(statement), values, binary=True).fetchall()  # type: ignore[no-any-return]
+            prepare = None if keep_plan else False
+            return self._raw.execute(postgres(statement), values, binary=True, prepare=prepare).fetchall()  # type: ignore[no-any-return]
         return self._raw.execute(statement, values).fetchall()  # type: ignore[no-any-return]
 
     def change(self, statement: str, values: Sequence[Any] = ()) -> None:
