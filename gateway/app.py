@@ -117,6 +117,8 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     """
     exchange = exchange or open_exchange(settings)
     exchange.check()
+    for source in exchange.sources.values():
+        tls.client(source.send.get("mllp", {}), f"sites/{source.tables}/source.toml#send.mllp")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.database_url, restrict)
     parameters = custom_parameters.CustomParameters(store)

@@ -10,7 +10,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from gateway.fhir import document
 from gateway.fhir.canonical import ORGANISATION, RESIDENT_ID, code_system, sid
 from gateway.fhir.errors import Conflict, Forbidden
 from gateway.fhir.principal import GATEWAY, Principal
+from gateway.interactions.change import Limits
+from gateway.interactions.door import Door
 from gateway.settings import Settings
 from gateway.store.contract import Balance, MessageFilter
 
@@ -263,14 +265,26 @@ def admitted_and_discharged(gateway: Gateway, *further: str) -> None:
         feed(gateway, "demo-emr", case("cda/cases/C0025.full.xml"))
 
 
-def test_what_the_hospital_sent_and_nobody_maps_comes_back_to_it_untouched(gateway: Gateway, his: His) -> None:
+def voided(gateway: Gateway, allergy: dict[str, Any]) -> None:
+    void = {"coding": [{"system": f"{CLINICAL}/allergyintolerance-verification", "code": "entered-in-error"}]}
+    rest = {name: value for name, value in allergy.items() if name != "clinicalStatus"}
+    gateway.door.update("AllergyIntolerance", allergy["id"], rest | {"verificationStatus": void}, GATEWAY)
+
+
+def deleted(gateway: Gateway, allergy: dict[str, Any]) -> None:
+    """As where GATEWAY_STRICT_DELETES is false: its Provenance refers to it."""
+    Door(gateway.store, limits=Limits(deletion_integrity=False)).delete("AllergyIntolerance", allergy["id"], GATEWAY)
+
+
+@pytest.mark.parametrize("leave", [voided, deleted])
+def test_what_the_hospital_sent_and_nobody_maps_comes_back_to_it_untouched(
+    gateway: Gateway, his: His, leave: Callable[[Gateway, dict[str, Any]], None]
+) -> None:
     admitted_and_discharged(gateway, "ZZ1|1|院内字段^甲&乙|\\F\\", "AL1|1|DA|B01^青霉素|MO|皮疹")
     patient = one(gateway, "Patient")
     allergy = one(gateway, "AllergyIntolerance")
     gateway.door.update("Patient", patient["id"], patient | {"birthDate": "1956-03-13"}, GATEWAY)
-    void = {"coding": [{"system": f"{CLINICAL}/allergyintolerance-verification", "code": "entered-in-error"}]}
-    del allergy["clinicalStatus"]
-    gateway.door.update("AllergyIntolerance", allergy["id"], allergy | {"verificationStatus": void}, GATEWAY)
+    leave(gateway, allergy)
     move(gateway, take_up(gateway), CLINIC, status="accepted")
     gateway.drain()
     (told,) = his.received
