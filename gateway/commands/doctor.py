@@ -15,7 +15,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
 ) -> None:
     """检查运行条件，每一行附处理办法 · check the ground it stands on, each line with a fix"""
-    from gateway.doctor import examine
+    from gateway.doctor.examine import examine
     from gateway.settings import settings
 
     found = list(examine(settings()))

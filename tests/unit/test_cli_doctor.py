@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gateway.examine import examine
 from typer.testing import CliRunner
 
-from gateway import app, cli, doctor, settings
+from gateway import app, cli, settings
+from gateway.doctor.finding import Finding
 from gateway.fhir.errors import Invalid
 from gateway.store.database import Database
 from gateway.store.migrations import upgrade
@@ -37,12 +39,12 @@ def ground(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def findings(name: str) -> list[doctor.Finding]:
-    return [finding for check, finding in doctor.examine(settings.read()) if check.en == name]
+def findings(name: str) -> list[Finding]:
+    return [finding for check, finding in examine(settings.read()) if check.en == name]
 
 
 def test_a_sound_ground_has_nothing_to_mend() -> None:
-    for check, finding in doctor.examine(settings.read()):
+    for check, finding in examine(settings.read()):
         # A small disk is the machine's business.
         assert finding.state == "ok" or check.en == "disk", (check.en, finding)
 
@@ -55,7 +57,7 @@ def test_everything_that_is_not_well_has_a_fix_in_both_languages(monkeypatch: py
     monkeypatch.setenv("GATEWAY_SITES", "elsewhere")
     monkeypatch.setenv("GATEWAY_PROT", "1")
     monkeypatch.setenv("GATEWAY_DATABASE_URL", "nosuch://database")
-    bad = [(check.en, it) for check, it in doctor.examine(settings.read()) if it.state != "ok"]
+    bad = [(check.en, it) for check, it in examine(settings.read()) if it.state != "ok"]
     assert {"settings", "listening", "data folder", "database", "sites"} <= {name for name, _ in bad}
     for name, finding in bad:
         assert finding.fix_zh, name
@@ -121,7 +123,7 @@ def test_a_wrong_row_is_named_with_file_row_and_column_once(ground: Path) -> Non
 
 def test_what_is_wrong_stands_under_one_heading_alone(ground: Path) -> None:
     def failed() -> list[str]:
-        found = doctor.examine(settings.read())
+        found = examine(settings.read())
         return [check.en for check, finding in found if finding.state == "fail" and check.en != "disk"]
 
     site = ground / "mappings" / "sites" / "one" / "source.toml"

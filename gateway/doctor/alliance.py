@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from adapters.kit import codes
 from adapters.kit.contract import Source
+from gateway.doctor.finding import Finding, Ground
 from gateway.exchange import Exchange
 from gateway.fhir.errors import GatewayError, Issue
-from gateway.ground.finding import Finding, Ground
 
 
 def sites(ground: Ground) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from gateway import settings as settings_module
-from gateway.ground.finding import Finding, Ground, State
+from gateway.doctor.finding import Finding, Ground, State
 from gateway.settings import Settings
 
 _MIB = 1024 * 1024

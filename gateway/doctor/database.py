@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway.doctor.finding import Finding, Ground
 from gateway.fhir.errors import GatewayError
-from gateway.ground.finding import Finding, Ground
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.doctor.finding import Finding, Ground
 from gateway.fhir.errors import GatewayError
-from gateway.ground.finding import Finding, Ground
 
 
 def index(ground: Ground) -> Iterator[Finding]:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gateway.doctor import alliance, database, index, machine
+from gateway.doctor.finding import Check, Finding, Ground
 from gateway.fhir.errors import GatewayError
-from gateway.ground import alliance, database, index, machine
-from gateway.ground.finding import Check, Finding, Ground
 from gateway.settings import Settings
-
-__all__ = ["CHECKS", "Check", "Finding", "examine"]
 
 
 def examine(chosen: Settings) -> Iterator[tuple[Check, Finding]]:
