@@ -35,7 +35,7 @@ def merge_patients(
              survivor itself was merged away
     """
     found = transaction.current([("Patient", survivor), ("Patient", obsolete)])
-    one, other = (_standing(found.get(("Patient", id))) for id in (survivor, obsolete))
+    one, other = (standing(found.get(("Patient", id))) for id in (survivor, obsolete))
     if replaced_by(other) == survivor:
         return []
     if survivor == obsolete or replaced_by(one) or replaced_by(other):
@@ -47,8 +47,8 @@ def merge_patients(
         )
     merged, replaced = united(one, other)
     entries = [
-        transaction_entry(merged, method="PUT", if_match=_tag(found[("Patient", survivor)])),
-        transaction_entry(replaced, method="PUT", if_match=_tag(found[("Patient", obsolete)])),
+        transaction_entry(merged, method="PUT", if_match=tag(found[("Patient", survivor)])),
+        transaction_entry(replaced, method="PUT", if_match=tag(found[("Patient", obsolete)])),
     ]
     return entries + _closed_review(transaction, survivor, obsolete, base)
 
@@ -87,11 +87,11 @@ def _closed_review(transaction: Transaction, survivor: str, obsolete: str, base:
         task = document.read(version.content)
         if task.get("status") in ("requested", "received", "accepted", "in-progress", "on-hold", "ready"):
             done = task | {"status": "completed", "businessStatus": {"text": "已合并"}}
-            entries.append(transaction_entry(done, method="PUT", if_match=_tag(version)))
+            entries.append(transaction_entry(done, method="PUT", if_match=tag(version)))
     return entries
 
 
-def _standing(version: Version | None) -> Document:
+def standing(version: Version | None) -> Document:
     if version is None or version.deleted:
         raise NotFound(
             zh="要合并的患者记录不存在或已删除；请核对两份记录的 id",
@@ -101,5 +101,5 @@ def _standing(version: Version | None) -> Document:
     return document.read(version.content)
 
 
-def _tag(version: Version) -> str:
+def tag(version: Version) -> str:
     return f'W/"{version.version}"'

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from typing import TypeVar
 
-from gateway.fhir.bundle import transaction
 from gateway.fhir.principal import Principal
-from gateway.interactions.change import Document
 from gateway.interactions.door import Door
 from gateway.store.contract import Transaction
+
+Result = TypeVar("Result")
 
 
 class _Undone(Exception):
     """Ends a database transaction of which nothing may stay."""
 
 
-def trial(door: Door, entries: Sequence[Document], principal: Principal) -> Document:
-    """The response that a transaction of these entries would have had. Raises what it would have raised."""
-    found: list[Document] = []
+def trial(door: Door, principal: Principal, work: Callable[[Transaction], Result]) -> Result:
+    """What the work gives. Raises what it raises; either way nothing of it stays."""
+    found: list[Result] = []
 
-    def work(within: Transaction) -> None:
-        found.append(door.transaction(transaction(entries), principal, within, representation=True))
+    def undone(within: Transaction) -> None:
+        found.append(work(within))
         raise _Undone
 
     try:
-        door.attempt(principal, work)
+        door.attempt(principal, undone)
     except _Undone:
         return found[-1]
     raise AssertionError("a trial always ends by undoing it")

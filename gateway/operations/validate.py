@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.fhir import document
-from gateway.fhir.bundle import transaction_entry
+from gateway.fhir.bundle import transaction, transaction_entry
 from gateway.fhir.check import check
 from gateway.fhir.errors import GatewayError, Issue, Malformed
 from gateway.fhir.outcome import outcome
@@ -93,8 +93,9 @@ def _entry(asked: Asked, resource: Document, mode: str) -> Document:
 
 
 def _tried(asked: Asked, entry: Document) -> Sequence[Issue]:
+    door, principal = asked.door, asked.principal
     try:
-        trial(asked.door, [entry], asked.principal)
+        trial(door, principal, lambda within: door.transaction(transaction([entry]), principal, within))
     except GatewayError as error:
         return error.issues
     return ()
