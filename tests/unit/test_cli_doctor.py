@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gateway.examine import examine
 from typer.testing import CliRunner
 
 from gateway import app, cli, settings
+from gateway.doctor.examine import examine
 from gateway.doctor.finding import Finding
 from gateway.fhir.errors import Invalid
 from gateway.store.database import Database
