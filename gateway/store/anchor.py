@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.search.query import Clause, Value
+from gateway.store.window import window
 
 # What much refers to: an index look-up by one of these is no beginning.
 _SHARED = frozenset(
@@ -22,8 +23,10 @@ _FEW = 20  # values of one clause
 
 
 def anchor(groups: Sequence[Sequence[Clause]]) -> int | None:
-    """The place of the group to begin with, None when none is sure to find few."""
-    return next((place for place, group in enumerate(groups) if any(map(is_narrow, group))), None)
+    """The place of the group to begin with, None when none is sure to find few: what names one thing, else a short stretch of time."""
+    named = [place for place, group in enumerate(groups) if any(map(is_narrow, group))]
+    found = named or [place for place, group in enumerate(groups) if window(group) is not None]
+    return found[0] if found else None
 
 
 def is_narrow(clause: Clause) -> bool:

@@ -18,7 +18,9 @@ from gateway.store.anchor import anchor
 from gateway.store.comparison import TABLES, any_of, instant, matches, unsupported
 from gateway.store.draft import Draft, literal
 from gateway.store.index_rows import key, parameter_number
+from gateway.store.schema import LONG_MS
 from gateway.store.statement import Reader
+from gateway.store.window import window
 
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 Types = tuple[str, ...]
@@ -47,7 +49,7 @@ class Builder:
 
     def all(self, types: Types, clauses: Sequence[Clause], row: str = "r") -> str:
         """The condition that a row of these types satisfies every clause."""
-        groups = _grouped(types, clauses)
+        groups = grouped(types, clauses)
         first = anchor(groups)
         conditions = [
             self._condition(types, group, row, is_looked_up=first is not None and place != first)
@@ -106,7 +108,14 @@ class Builder:
         if clause.chain is not None:
             return self._reverse(types, clause) if clause.reverse else self._chained(types, clause)
         found = f"SELECT rid FROM {_table(clause)} WHERE {numbers(types, clause.parameter)}"
-        return " AND ".join([found, *(matches(self._draft, one) for one in group)])
+        between = window(group)
+        if between is None or any(one.values[0].prefix == "eq" for one in group):
+            return " AND ".join([found, *(matches(self._draft, one) for one in group)])
+        first, last = (self._draft.mark(float(end)) for end in (between[0] - LONG_MS, between[1]))
+        short = f"low >= {first} AND low <= {last} AND high - low <= {LONG_MS}"
+        short = " AND ".join([found, short, *(matches(self._draft, one) for one in group)])
+        long = " AND ".join([found, f"high - low > {LONG_MS}", *(matches(self._draft, one) for one in group)])
+        return f"{short} UNION ALL {long}"
 
     def _chained(self, types: Types, clause: Clause) -> str:
         if clause.chain is None or not clause.target_types:
@@ -190,7 +199,7 @@ def hidden(reader: Reader, rows: Sequence[tuple[int, str]], principal: Principal
     return found
 
 
-def _grouped(types: Types, clauses: Sequence[Clause]) -> list[list[Clause]]:
+def grouped(types: Types, clauses: Sequence[Clause]) -> list[list[Clause]]:
     """Clauses on dates of one parameter belong together where a resource has one date at most: ge… and lt… are then one walk."""
     if len(clauses) < 2:
         return [list(clauses)] if clauses else []

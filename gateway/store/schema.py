@@ -21,6 +21,9 @@ RowId = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
+LONG_MS = 31 * 86_400_000
+"""Intervals of dates beyond this length have an index of their own (window.py)."""
+
 resource = Table(
     "resource",
     metadata,
@@ -69,6 +72,15 @@ index_range = Table(
     Index("index_range_low", "parameter", "low", "high", "rid"),
     Index("index_range_high", "parameter", "high", "low", "rid"),
     Index("index_range_rid", "rid", "parameter"),
+    Index(
+        "index_range_long",
+        "parameter",
+        "low",
+        "high",
+        "rid",
+        sqlite_where=text(f"high - low > {LONG_MS}"),
+        postgresql_where=text(f"high - low > {LONG_MS}"),
+    ),
 )
 
 index_text = Table(

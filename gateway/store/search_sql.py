@@ -17,8 +17,8 @@ from gateway.fhir.errors import Invalid, Issue, Malformed
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Query, Sort
 from gateway.store import page_list, sorting
-from gateway.store.anchor import is_narrow
-from gateway.store.clauses import Builder, Restriction, Types
+from gateway.store.anchor import anchor
+from gateway.store.clauses import Builder, Restriction, Types, grouped
 from gateway.store.contract import Page, Plan, Version
 from gateway.store.draft import Draft
 from gateway.store.including import Found, included, version_of
@@ -108,7 +108,7 @@ def statement_of(query: Query, principal: Principal, restrict: Restriction, dial
 
 def _where(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
     builder = Builder(draft, principal, restrict)
-    draft.is_anchored = any(map(is_narrow, query.clauses))
+    draft.is_anchored = anchor(grouped(types, query.clauses)) is not None
     seen = builder.visible(types)
     return f"{seen} AND {builder.all(types, query.clauses)}" if query.clauses else seen
 

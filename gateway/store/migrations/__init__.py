@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gateway.store.database import Database
 
-HEAD = "0004"
+HEAD = "0005"
 
 
 def upgrade(database: Database) -> None:

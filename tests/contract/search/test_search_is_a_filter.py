@@ -10,8 +10,8 @@ import pytest
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.door import Door
 from gateway.store.sql import SqlStore
-from tests.contract.search.naive_filter import Document, documents
-from tests.contract.search.questions import LINKS, SIMPLE, World, question, simple, walk
+from tests.contract.search.naive_filter import DAYS, Document, compares, documents, instants
+from tests.contract.search.questions import DATES, LINKS, SIMPLE, World, question, simple, walk
 
 ROUNDS = 400
 
@@ -68,6 +68,28 @@ def test_each_type_modifier_prefix_chain_and_reverse_chain_finds_what_a_filter_f
         assert sorted(ids(door, kind, *pairs)) == sorted(wanted), (kind, pairs)
         found_some += bool(wanted)
     assert found_some > ROUNDS / 5, "hardly a question found anything: nothing is compared"
+
+
+def test_a_stretch_of_time_is_what_fits_both_of_its_ends(store: SqlStore) -> None:
+    """Of one date two comparisons are one walk through the index; long and open periods are found by another one."""
+    door, world = filled(store, random.Random(11))
+    read = DATES["Observation"]["date"]
+    some = 0
+    for first in DAYS:
+        for last in DAYS:
+            for low, high in (("ge", "lt"), ("gt", "le"), ("sa", "eb"), ("eq", "le"), ("ge", "eb")):
+                a, b = instants(first), instants(last)
+                wanted = expected(
+                    world, "Observation", lambda one, low=low, a=a, high=high, b=b: any(  # type: ignore[misc]
+                        compares(low, it, *a) and compares(high, it, *b) for it in read(one)))  # fmt: skip
+                assert ids(door, "Observation", ("date", low + first), ("date", high + last)) == wanted, (
+                    low,
+                    first,
+                    high,
+                    last,
+                )
+                some += bool(wanted)
+    assert some > 50
 
 
 def test_an_untyped_chain_asks_every_type_that_has_the_parameter(store: SqlStore) -> None:
