@@ -49,7 +49,7 @@ def get_apart(door: Door, entry: Entry, principal: Principal) -> Answer:
         return _read(entry, door.read(*path, principal))
     if len(path) == 4 and path[2] == "_history":
         return _read(entry, door.vread(path[0], path[1], path[3], principal))
-    if path[-1] == "_history" and len(path) < 4:
+    if path[-1:] == ("_history",) and len(path) < 4:
         return Answer(200, document=_raw(history_page(door, path[:-1], pairs, principal)))
     if _is_search(entry):
         return Answer(200, document=_raw(search_page(door, entry.resource_type, pairs, principal, lenient=False)))
@@ -61,7 +61,7 @@ def get_apart(door: Door, entry: Entry, principal: Principal) -> Answer:
 
 
 def _is_search(entry: Entry) -> bool:
-    return len(entry.path) == 1 or entry.path[1:] == ("_search",)
+    return entry.path[-1:] != ("_history",) and (len(entry.path) < 2 or entry.path[1:] == ("_search",))
 
 
 def _read(entry: Entry, version: Version) -> Answer:

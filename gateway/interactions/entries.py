@@ -81,7 +81,9 @@ def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
     name, _, query = read.url.partition("?")
     parts = tuple(part for part in name.split("/") if part)
     resource_type = parts[0] if parts else ""
-    if not issues and resource_type not in elements.resource_types():
+    # Of all types together one may ask for a history, and search.
+    of_all = read.method in ("GET", "HEAD") and (parts == ("_history",) or (not parts and bool(query)))
+    if not issues and not of_all and resource_type not in elements.resource_types():
         issues.append(
             Issue(
                 "not-supported",
@@ -104,7 +106,7 @@ def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
         Entry(
             place,
             "GET" if read.method == "HEAD" else read.method,
-            resource_type,
+            "" if of_all else resource_type,
             id=id,
             criteria=read.if_none_exist if read.method == "POST" else query,
             resource=read.resource if read.method in ("POST", "PUT", "PATCH") else None,

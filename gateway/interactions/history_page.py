@@ -43,14 +43,17 @@ def history_page(door: Door, place: Sequence[str], pairs: Sequence[tuple[str, st
     else:
         until = door.store.settled_until()
     view = view_of(pairs, resource_type)
-    where = PastFilter(resource_type, id, asked.since, asked.at, asked.count, asked.after)
-    page = door.store.past(where, principal) if where.count else None
-    kept = [(name, text) for name, text in pairs if name in ("_since", "_at")]
-    applied = [*kept, *view.pairs, ("_count", str(asked.count))]
     here = "/".join((*place, "_history"))
+    kept = [(name, text) for name, text in pairs if name in ("_since", "_at")]
+    bound = [here, *(f"{name}={text}" for name, text in kept)]
+    mark = door.seal().open(asked.after, bound, principal).mark if asked.after else ""
+    where = PastFilter(resource_type, id, asked.since, asked.at, asked.count, mark)
+    page = door.store.past(where, principal) if where.count else None
+    applied = [*kept, *view.pairs, ("_count", str(asked.count))]
     links = [("self", url(door, here, [*applied, *([(PAGE_MARK, asked.after)] if asked.after else [])]))]
     if page is not None and page.next:
-        links.append(("next", url(door, here, [*applied, (PAGE_MARK, page.next)])))
+        token = door.seal().close(page.next, None, bound, principal)
+        links.append(("next", url(door, here, [*applied, (PAGE_MARK, token)])))
     rows = [_past(door, version, view) for version in page.matches] if page is not None else []
     return bundle.history(rows, links, total, last_updated=instant(until, door.zone))
 

@@ -28,10 +28,11 @@ from gateway.interactions import capabilities, rest
 from gateway.interactions.body import Receive, read_body
 from gateway.interactions.cors import Cors
 from gateway.interactions.door import Door
+from gateway.interactions.fault import fault
 from gateway.interactions.later import PLACE, Later
 from gateway.interactions.operation import Operations
 from gateway.interactions.read import present
-from gateway.interactions.reply import Headers, Reply, answer, fault, refusal
+from gateway.interactions.reply import Headers, Reply, answer, refusal
 from gateway.interactions.request import Request
 from gateway.interactions.routes import Handler, Routes, may_be_later
 

@@ -25,7 +25,8 @@ from gateway.fhir.errors import Busy, Conflict, GatewayError, NotFound
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions import rest
 from gateway.interactions.door import Door
-from gateway.interactions.reply import Reply, answer, fault, refusal
+from gateway.interactions.fault import fault
+from gateway.interactions.reply import Reply, answer, refusal
 from gateway.interactions.request import Request
 from gateway.store.contract import Job, Transaction
 from gateway.store.loop import Loop

@@ -1,24 +1,18 @@
-"""What is answered over HTTP: status, headers, bytes; the same for what was done and for what was refused.
-
-Logs  one line for each fault of ours, with the place in the code and without the request's content
-"""
+"""What is answered over HTTP: status, headers, bytes; the same for what was done and for what was refused."""
 
 from __future__ import annotations
 
-import logging
-import traceback
 from dataclasses import dataclass, field
 
 import msgspec
 
 from gateway.fhir import document
-from gateway.fhir.errors import Busy, Fault, GatewayError, Unavailable, face
+from gateway.fhir.errors import Busy, GatewayError, Unavailable, face
 from gateway.fhir.outcome import of_error
+from gateway.interactions.fault import note
 from gateway.interactions.http_date import http_date
 from gateway.interactions.request import Request
 from gateway.store.contract import Version
-
-log = logging.getLogger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -52,25 +46,5 @@ def refusal(error: GatewayError) -> Reply:
         headers.append((b"retry-after", b"1"))
     if allowed := getattr(error, "allowed", ""):
         headers.append((b"allow", allowed.encode()))
-    if isinstance(error, Fault) and error.__cause__ is not None:
-        log.error("fault: %s", _where(error.__cause__))
+    note(error)
     return Reply(face(error).http_status, document.write(of_error(error)), headers)
-
-
-def fault(error: Exception) -> Fault:
-    """A mistake of ours, told without its text."""
-    found = Fault(
-        zh="网关内部错误，请求未完成；请把时间告知管理员。",
-        en="The gateway itself failed and the request was not carried out: tell its operators the time.",
-    )
-    found.__cause__ = error
-    return found
-
-
-def _where(error: BaseException) -> str:
-    """Kind and place of an exception. Its text stays out: drivers put values of patients into it."""
-    frames = traceback.extract_tb(error.__traceback__)
-    last = next((frame for frame in reversed(frames) if "gateway" in frame.filename), frames[-1] if frames else None)
-    return (
-        f"{type(error).__name__} at {last.filename.rpartition('/')[2]}:{last.lineno}" if last else type(error).__name__
-    )

@@ -15,6 +15,7 @@ from gateway.interactions import bundle_get
 from gateway.interactions.change import Answer, Document, Entry
 from gateway.interactions.document import instant
 from gateway.interactions.entries import read_entries, whole
+from gateway.interactions.fault import fault, note
 from gateway.interactions.write import refuse_invalid, write
 from gateway.store.contract import Transaction
 
@@ -75,7 +76,12 @@ def _batch(door: Door, bundle: Document, principal: Principal, representation: b
                 raise Invalid(*issues, status=400)
             answers[place] = _entry(door, entry, _alone(door, entry, principal), representation)
         except GatewayError as error:
+            note(error)
             answers[place] = _failed(error)
+        except Exception as error:  # the other entries are done: they are told, whatever becomes of this one
+            unexpected = fault(error)
+            note(unexpected)
+            answers[place] = _failed(unexpected)
     return _response("batch-response", [answers[place] for place in range(len(found))])
 
 

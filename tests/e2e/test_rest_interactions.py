@@ -296,13 +296,14 @@ def test_a_batch_reads_searches_and_asks_for_histories(client: httpx2.Client) ->
     client.put("/Patient/p", json=patient(id="p", gender="male"))
     client.put("/Patient/p", json=patient(id="p", gender="female"))
     urls = ["Patient/p", "Patient/p/_history/1", "Patient?gender=female", "Patient/p/_history", "_history?_count=1",
-            "Patient/p?_elements=gender", "Patient/none", "Patient/p/$x"]  # fmt: skip
+            "Patient/p?_elements=gender", "Patient/none", "Patient/p/$x", "?_type=Patient&gender=female"]  # fmt: skip
     entries = [{"request": {"method": "GET", "url": url}} for url in urls]
     entries.append({"request": {"method": "GET", "url": "Patient/p", "ifNoneMatch": 'W/"2"'}})
     answer = client.post("", json={"resourceType": "Bundle", "type": "batch", "entry": entries}).json()
     statuses = [one["response"]["status"][:3] for one in answer["entry"]]
-    assert statuses[:4] + statuses[5:7] + statuses[8:] == ["200"] * 5 + ["404", "304"]
+    assert statuses == ["200"] * 6 + ["404", "400", "200", "304"]
     found = [one.get("resource", {}) for one in answer["entry"]]
+    assert [len(found[place]["entry"]) for place in (2, 4, 8)] == [1, 1, 1]
     assert [found[0]["gender"], found[1]["gender"]] == ["female", "male"]
     assert [found[2]["type"], found[3]["type"], len(found[3]["entry"])] == ["searchset", "history", 2]
     assert set(found[5]) == {"resourceType", "id", "meta", "gender"}
@@ -554,3 +555,21 @@ def test_pages_of_other_origins_are_let_in_by_a_setting_only(client: httpx2.Clie
 def test_a_gzip_body_that_breaks_off_is_refused(client: httpx2.Client) -> None:
     packed = gzip.compress(json.dumps(patient()).encode())[:-12]
     assert issue(client.post("/Patient", content=packed, headers={**FHIR, "content-encoding": "gzip"}), 400)
+
+
+def test_a_mistake_of_ours_in_one_entry_of_a_batch_leaves_the_others_told(
+    store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    def troubled(change: Any, within: Any) -> None:
+        if change.after is not None and change.after.get("language") == "xx":
+            raise RuntimeError(f"secret {change.after}")
+
+    entries = [
+        {"resource": patient(str(number), **more), "request": {"method": "POST", "url": "Patient"}}
+        for number, more in enumerate(({}, {"language": "xx"}, {}))
+    ]
+    with serving(Door(store, rules=[troubled])) as url, httpx2.Client(base_url=url) as client:
+        answer = client.post("", json={"resourceType": "Bundle", "type": "batch", "entry": entries})
+    assert [one["response"]["status"][:3] for one in answer.json()["entry"]] == ["201", "500", "201"]
+    assert "fault: RuntimeError at write.py:" in caplog.text
+    assert "secret" not in answer.text + caplog.text
