@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from adapters.hl7v2 import adapter as hl7v2
+from adapters.hl7v2 import send as outgoing
 from adapters.hl7v2.frame import framed
 from adapters.kit.contract import Source
 from gateway.app import Gateway, build, running
@@ -55,6 +56,13 @@ class Receiver:
     def close(self) -> None:
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_connections() -> Iterator[None]:
+    yield
+    while outgoing._clients:
+        outgoing._clients.popitem()[1].close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from adapters.hl7v2 import send as outgoing
 from adapters.hl7v2.listen import Listener, Peer, serve
 from adapters.hl7v2.reply import accept, understand
 from adapters.hl7v2.send import Client, exchange
@@ -25,6 +26,13 @@ OPENSSL = shutil.which("openssl")
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="the certificates are made with openssl, which is not here")
 ANY = Source("his", "990100001", format="hl7v2", tables="his")
 MESSAGE = b"MSH|^~\\&|A|B|C|D|20250101||ADT^A01|T1|P|2.5\rPID|1||P1\r"
+
+
+@pytest.fixture(autouse=True)
+def _no_kept_connections() -> Iterator[None]:
+    yield
+    while outgoing._clients:
+        outgoing._clients.popitem()[1].close()
 
 
 @pytest.fixture(scope="module")
