@@ -2,6 +2,7 @@
 
 Promise   what a search finds by any reference parameter does not lose its target: a deletion asks the index, in its own
           transaction, and so costs nothing where nothing is deleted
+          Provenance and AuditEvent do not count: they tell what was done to a resource, and stand when it is gone
 Bounds    references that no search parameter covers (in extensions, for one) are not seen; on PostgreSQL, neither is one
           that another transaction writes at the very same moment: to exclude it, every write would have to lock what it
           refers to, and messages about one patient would wait for each other
@@ -20,6 +21,7 @@ from gateway.store.contract import Transaction
 
 Named = tuple[str, str]
 _SHOWN = 5
+_RECORDS = {"Provenance", "AuditEvent"}
 
 
 def refuse_referred(going: Collection[Named], staying: Collection[Named], within: Transaction) -> None:
@@ -43,10 +45,10 @@ def refuse_referred(going: Collection[Named], staying: Collection[Named], within
 
 @functools.cache
 def parameters_for(target: str) -> tuple[tuple[str, str], ...]:
-    """(type, code) of every reference parameter that may find a reference to this type."""
+    """(type, code) of every reference parameter that may find a reference to this type, records of deeds aside."""
     return tuple(
         (kind, code)
-        for kind in sorted(resource_types())
+        for kind in sorted(resource_types() - _RECORDS)
         for code, parameter in sorted(parameters(kind).items())
         if parameter.kind == "reference" and (not parameter.targets or target in parameter.targets)
     )

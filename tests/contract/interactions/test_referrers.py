@@ -81,6 +81,19 @@ def test_every_type_of_referrer_counts_and_none_counts_by_its_id_alone(door: Doo
         delete(door, other if kind == "link" else organization)
 
 
+def test_a_record_of_what_was_done_outlives_its_target(door: Door) -> None:
+    who = made(door, patient())
+    record = {
+        "resourceType": "Provenance",
+        "target": [{"reference": who}],
+        "recorded": "2026-01-01T00:00:00+08:00",
+        "agent": [{"who": {"display": "测试来源"}}],
+    }
+    kept = made(door, record)
+    assert delete(door, who) == 204
+    assert door.read(*kept.split("/"), GATEWAY).content
+
+
 def test_a_bundle_that_deletes_or_changes_the_referrers_too_passes(door: Door) -> None:
     who, other = made(door, patient("1")), made(door, patient("2"))
     gone, moved, third = (made(door, encounter(who)) for _ in range(3))
