@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from gateway.fhir.principal import Principal
 from gateway.search.cardinality import is_single
 from gateway.search.compartments import memberships
-from gateway.search.parameters import indexed_as, parameter
+from gateway.search.parameters import derived, indexed_as, parameter
 from gateway.search.query import Clause, Value
 from gateway.store import full_text
 from gateway.store.anchor import anchor
@@ -47,6 +47,28 @@ class Builder:
         ]
         return f"NOT {row}.deleted AND {any_of(kinds)}"
 
+    def found(self, types: Types, clauses: Sequence[Clause], version: bool = False) -> str:
+        """FROM and WHERE of what these types have that is visible and satisfies every clause: r, and v where its version is wanted.
+
+        Where one clause is sure to find few, they come first, by the order of the tables: CROSS JOIN is SQLite's word for it.
+        """
+        groups = grouped(types, clauses)
+        first = anchor(groups)
+        self._draft.is_anchored = first is not None
+        tables, joined = "resource r", []
+        if first is not None and _is_set(groups[first][0]):
+            tables = f"(SELECT DISTINCT rid FROM ({self._rows(types, groups.pop(first))}) a) w CROSS JOIN resource r"
+            joined.append("r.rid = w.rid")
+            first = len(groups)
+        if version:
+            tables += " CROSS JOIN version v"
+            joined.append("v.rid = r.rid AND v.version = r.version")
+        conditions = [*joined, self.visible(types)]
+        conditions += [
+            self._condition(types, group, "r", first not in (None, place)) for place, group in enumerate(groups)
+        ]
+        return f"FROM {tables} WHERE {' AND '.join(conditions)}"
+
     def all(self, types: Types, clauses: Sequence[Clause], row: str = "r") -> str:
         """The condition that a row of these types satisfies every clause."""
         groups = grouped(types, clauses)
@@ -65,9 +87,6 @@ class Builder:
             return self._absent(types, clause, row)
         if clause.kind == "either" and not all(map(_is_set, clause.either)):
             return any_of([f"({self.all(types, (one,), row)})" for one in clause.either])
-        if clause.kind == "compartment" and clause.parameter in types:
-            own = f"SELECT rid FROM resource WHERE type = '{clause.parameter}' AND {self._ids(clause, 'resource')}"
-            return f"{row}.rid IN ({own} UNION ALL {self._rows(types, group)})"
         if is_looked_up:
             # OFFSET 0 keeps PostgreSQL from making a join of it, whose order it would choose without knowing the values.
             kept = " OFFSET 0" if self._draft.is_postgres else ""
@@ -111,8 +130,10 @@ class Builder:
         between = window(group)
         if between is None or any(one.values[0].prefix == "eq" for one in group):
             return " AND ".join([found, *(matches(self._draft, one) for one in group)])
-        first, last = (self._draft.mark(float(end)) for end in (between[0] - LONG_MS, between[1]))
-        short = f"low >= {first} AND low <= {last} AND high - low <= {LONG_MS}"
+        # Bounded on both ends, whichever index the database prefers.
+        ends = (between[0] - LONG_MS, between[1], between[0], between[1] + LONG_MS)
+        least, most, least_high, most_high = (self._draft.mark(float(end)) for end in ends)
+        short = f"low >= {least} AND low <= {most} AND high >= {least_high} AND high <= {most_high} AND high - low <= {LONG_MS}"
         short = " AND ".join([found, short, *(matches(self._draft, one) for one in group)])
         long = " AND ".join([found, f"high - low > {LONG_MS}", *(matches(self._draft, one) for one in group)])
         return f"{short} UNION ALL {long}"
@@ -150,9 +171,12 @@ class Builder:
         return " UNION ALL ".join(found)
 
     def _members(self, types: Types, clause: Clause) -> str:
+        own = ""
+        if clause.parameter in types:
+            own = f"SELECT rid FROM resource WHERE type = '{clause.parameter}' AND {self._ids(clause, 'resource')} UNION ALL "
         among = self._draft.among("code", [key(value.code) for value in clause.values])
         listed = _membership(types, clause.parameter)
-        return f"SELECT rid FROM index_exact WHERE {listed} AND {among} AND system = '{clause.parameter}'"
+        return f"{own}SELECT rid FROM index_exact WHERE {listed} AND {among} AND system = '{clause.parameter}'"
 
     def _record_changed(self, value: Value, row: str) -> str:
         """_compartmentLastUpdated: when anything of a Patient's record was changed last, deletions among it.
@@ -230,7 +254,7 @@ def _table(clause: Clause) -> str:
     return table
 
 
-@functools.lru_cache(maxsize=8192)
+@derived
 def numbers(types: Types, code: str) -> str:
     """The condition that an index row is of this parameter of these types; "parameter = …" from a name to the end."""
     name = code.partition(":")[0]

@@ -17,8 +17,7 @@ from gateway.fhir.errors import Invalid, Issue, Malformed
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Query, Sort
 from gateway.store import page_list, sorting
-from gateway.store.anchor import anchor
-from gateway.store.clauses import Builder, Restriction, Types, grouped
+from gateway.store.clauses import Builder, Restriction, Types
 from gateway.store.contract import Page, Plan, Version
 from gateway.store.draft import Draft
 from gateway.store.including import Found, included, version_of
@@ -106,16 +105,9 @@ def statement_of(query: Query, principal: Principal, restrict: Restriction, dial
     return _page_statement(draft, types, query, principal, restrict), draft.values
 
 
-def _where(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
-    builder = Builder(draft, principal, restrict)
-    draft.is_anchored = anchor(grouped(types, query.clauses)) is not None
-    seen = builder.visible(types)
-    return f"{seen} AND {builder.all(types, query.clauses)}" if query.clauses else seen
-
-
 def _count(reader: Reader, types: Types, query: Query, principal: Principal, restrict: Restriction) -> int:
     draft = Draft(reader.dialect)
-    statement = f"SELECT count(*) FROM resource r WHERE {_where(draft, types, query, principal, restrict)}"
+    statement = f"SELECT count(*) {Builder(draft, principal, restrict).found(types, query.clauses)}"
     return int(reader.rows(statement, draft.values, draft.is_anchored)[0][0])
 
 
@@ -133,15 +125,15 @@ def _following(
 
 
 def _page_statement(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
-    where = _where(draft, types, query, principal, restrict)
+    found = Builder(draft, principal, restrict).found(types, query.clauses, version=True)
     by, order = _order(query.sort)
     if query.after:
         mark = _read_mark(query.after, [str, int] if query.sort else [int])
         if query.sort:
-            where += f" AND (r.id, r.rid) {by} ({draft.mark(mark[0])}, {draft.mark(mark[1])})"
+            found += f" AND (r.id, r.rid) {by} ({draft.mark(mark[0])}, {draft.mark(mark[1])})"
         else:
-            where += f" AND r.rid > {draft.mark(mark[0])}"
-    return f"SELECT {_COLUMNS} {_FROM} {where} ORDER BY {order} LIMIT {draft.mark(query.count + 1)}"
+            found += f" AND r.rid > {draft.mark(mark[0])}"
+    return f"SELECT {_COLUMNS} {found} ORDER BY {order} LIMIT {draft.mark(query.count + 1)}"
 
 
 def _order(sort: Sequence[Sort]) -> tuple[str, str]:
@@ -173,9 +165,9 @@ def _listed(
 
 def _list_statement(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
     keys = sorting.keys(draft, types, query.sort)
-    where = _where(draft, types, query, principal, restrict)
+    found = Builder(draft, principal, restrict).found(types, query.clauses)
     order = f"ORDER BY {sorting.order(query.sort)} LIMIT {draft.mark(page_list.LIST_MAX + 1)}"
-    return f"SELECT {', '.join(['r.rid AS rid', *keys])} FROM resource r WHERE {where} {order}"
+    return f"SELECT {', '.join(['r.rid AS rid', *keys])} {found} {order}"
 
 
 def _contents(
@@ -185,7 +177,8 @@ def _contents(
     if not rids:
         return []
     draft = Draft(reader.dialect)
-    where = f"{draft.among('r.rid', rids)} AND {_where(draft, types, query, principal, restrict)}"
+    builder = Builder(draft, principal, restrict)
+    where = f"{draft.among('r.rid', rids)} AND {builder.visible(types)} AND {builder.all(types, query.clauses)}"
     found = dict(version_of(row) for row in reader.rows(f"SELECT {_COLUMNS} {_FROM} {where}", draft.values))
     return [(rid, found[rid]) for rid in rids if rid in found]
 
