@@ -29,9 +29,9 @@ from gateway.store.gathered_reads import GatheredReads
 from gateway.store.identified import identified
 from gateway.store.labels import labels
 from gateway.store.locking import lock
+from gateway.store.progress import EXTRACTED
 from gateway.store.record import Part, Record, record
 from gateway.store.referring import referring
-from gateway.store.progress import EXTRACTED
 from gateway.store.row_id import now_us
 from gateway.store.statement import reader
 
