@@ -7,7 +7,7 @@ specimens go, so that who reads the document knows who did what; another patient
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gateway.fhir import document
 from gateway.fhir.bundle import document_bundle
@@ -25,10 +25,13 @@ _FURTHER = frozenset(
 )  # fmt: skip
 
 
-def of_composition(asked: Asked, composition: Document) -> Document:
-    """The document Bundle, the Composition first; with an identifier and a timestamp of its own."""
+def of_composition(asked: Asked, composition: Document, made: Sequence[Document] = ()) -> Document:
+    """The document Bundle, the Composition first; with an identifier and a timestamp of its own.
+
+    made   resources that the Composition refers to and that are not stored
+    """
     base = asked.door.base_url
-    found: dict[str, Document] = {f"{composition['resourceType']}/{composition['id']}": composition}
+    found: dict[str, Document] = {f"{one['resourceType']}/{one['id']}": one for one in (composition, *made)}
     frontier = [composition]
     while frontier:
         fresh = []
