@@ -11,7 +11,7 @@ from gateway.fhir import document
 from gateway.fhir.errors import Conflict, GatewayError
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.change import Change
-from gateway.search import custom, extract, parameters
+from gateway.search import custom, parameters
 from gateway.search.parameters import Parameter
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Store, Transaction, Version
@@ -66,7 +66,6 @@ class CustomParameters:
             for resource_type, parameter in _read(version):
                 by_type.setdefault(resource_type, {})[parameter.code] = parameter
         parameters.use(by_type)
-        extract.forget()
         self._known = known
         return True
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 from gateway.fhir.elements import structure
-from gateway.search.parameters import parameter
+from gateway.search.parameters import derived, parameter
 
 _cast = re.compile(r"^\(?(?P<path>[\w.]+?)(?: as \w+\)?|\.(?:as|ofType)\(\w+\))?\)?$").match
 
 
-@functools.lru_cache(maxsize=4096)
+@derived
 def is_single(resource_type: str, code: str) -> bool:
     """True only where it is certain: a plain path of elements that never repeat, or one choice element in its several types."""
     found = parameter(resource_type, code)

@@ -6,13 +6,12 @@ entries of their parts; what is contained is not indexed, but for the identifier
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
 from gateway.fhir.path import Evaluate, compile_path
 from gateway.search.entries import INDEXES, Index, Put, Surroundings
-from gateway.search.parameters import ALIASES, UNIONS, Parameter, parameters
+from gateway.search.parameters import ALIASES, UNIONS, Parameter, derived, parameters
 from gateway.search.query import Entry, Exact, Pair, Range, Text, Words
 from gateway.search.words import content, narrative
 
@@ -65,12 +64,7 @@ def left_out(resource_type: str) -> tuple[str, ...]:
     )
 
 
-def forget() -> None:
-    """Compile again at the next use: the parameters have changed."""
-    _compiled.cache_clear()
-
-
-@functools.cache
+@derived
 def _compiled(resource_type: str) -> tuple[tuple[Simple, ...], tuple[Composite, ...]]:
     simple, composites = [], []
     for code, parameter in parameters(resource_type).items():

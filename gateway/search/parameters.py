@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -37,9 +38,19 @@ class Parameter(NamedTuple):
 
 
 _custom: dict[str, dict[str, Parameter]] = {}
+_derived: list[Any] = []
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@functools.cache
+def derived(function: Function) -> Function:
+    """Keep what a function has made of the parameters, until the parameters change."""
+    kept = functools.lru_cache(maxsize=8192)(function)
+    _derived.append(kept)
+    return cast(Function, kept)
+
+
+@derived
 def parameters(resource_type: str) -> dict[str, Parameter]:
     """All parameters of a type by code, those of Resource and DomainResource and the alliance's own among them."""
     found = _of("Resource") | _of("DomainResource") | _of(resource_type)
@@ -55,7 +66,8 @@ def use(custom: dict[str, dict[str, Parameter]]) -> None:
     """Have these parameters, by type and code, beside those of R4, for the whole process; custom.py reads them."""
     _custom.clear()
     _custom.update(custom)
-    parameters.cache_clear()
+    for kept in _derived:
+        kept.cache_clear()
 
 
 def custom_codes(resource_type: str) -> tuple[str, ...]:

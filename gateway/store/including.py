@@ -7,14 +7,13 @@ Bounds   INCLUDED_MAX resources; beyond it the search is refused, never cut
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import TooLarge
 from gateway.fhir.principal import Principal
-from gateway.search.parameters import indexed_as, parameters
+from gateway.search.parameters import derived, indexed_as, parameters
 from gateway.search.query import Include
 from gateway.store.clauses import Restriction, Types, hidden
 from gateway.store.contract import Version
@@ -105,7 +104,7 @@ def _referring(draft: Draft, include: Include, sources: Sequence[Found]) -> str:
     )
 
 
-@functools.lru_cache(maxsize=1024)
+@derived
 def _references(types: Types, code: str, target: str = "") -> str:
     """The index rows of one reference parameter, or of all that these types have (that may refer to target)."""
     found = {

@@ -12,7 +12,7 @@ from gateway.fhir.errors import Conflict, GatewayError, Invalid, Unsupported
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.custom_parameters import CustomParameters, rule
 from gateway.interactions.door import Door
-from gateway.search import extract, parameters
+from gateway.search import parameters
 from gateway.store.sql import SqlStore
 
 NATION = "http://alliance.example/gateway/StructureDefinition/nationality"
@@ -43,7 +43,6 @@ def patient(id: str, nation: str) -> dict[str, Any]:
 def door(store: SqlStore) -> Iterator[Door]:
     yield Door(store, rules=(rule,))
     parameters.use({})
-    extract.forget()
 
 
 def found(door: Door, **criteria: str) -> set[str]:
