@@ -96,7 +96,7 @@ def test_every_parameter_of_r4_looks_at_what_an_independent_engine_looks_at(
                 )
     assert different == {}
     met = sum(1 for count in compared.values() if count)
-    assert met > 900, f"only {met} parameters have a value in an example"
+    assert met > 1_300, f"only {met} parameters have a value in an example"
     assert sum(compared.values()) > 10_000
 
 
