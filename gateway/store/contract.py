@@ -282,6 +282,12 @@ class Store(Protocol):
     def labels(self, types: Sequence[str], principal: Principal) -> dict[str, list[tuple[str, str]]]:
         """The profiles, security labels and tags that resources of these types bear, by _profile, _security, _tag (labels.py)."""
 
+    def expunge_versions(self, resource_type: str, id: str, limit: int) -> int:
+        """Remove versions before the current one for good, of one resource, of a type ("" for the id) or of all. returns how many"""
+
+    def expunge_deleted(self, resource_type: str, id: str, limit: int) -> int:
+        """Remove deleted resources for good, with their whole history. returns how many versions"""
+
     def counts(self, principal: Principal) -> dict[str, int]:
         """Current resources by type."""
 

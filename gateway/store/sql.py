@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from gateway.fhir.principal import Principal
 from gateway.search.extract import EXTRACTION
 from gateway.search.query import Clause, Query, Value
-from gateway.store import jobs, messages, migrations, past, progress, reindex, search_sql, secret, versions
+from gateway.store import expunge, jobs, messages, migrations, past, progress, reindex, search_sql, secret, versions
 from gateway.store.contract import (
     Balance,
     Identifier,
@@ -193,12 +193,12 @@ class SqlStore:
         return Page(rows[:count], total=total, next=str(rows[count - 1].version) if further and count else "")
 
     def past(self, where: PastFilter, principal: Principal) -> Page:
-        with self._database.reading() as connection:
-            return past.past(connection, where, principal, self._restrict)
+        with self._database.asking() as asked:
+            return past.past(asked, where, principal, self._restrict)
 
     def settled_until(self) -> int:
-        with self._database.reading() as connection:
-            return past.settled_until(connection)
+        with self._database.asking() as asked:
+            return past.settled_until(asked)
 
     def search(self, query: Query, principal: Principal) -> Page:
         with self._database.asking() as asked:
@@ -227,6 +227,14 @@ class SqlStore:
     def counts(self, principal: Principal) -> dict[str, int]:
         with self._database.reading() as connection:
             return versions.counts(connection)
+
+    def expunge_versions(self, resource_type: str, id: str, limit: int) -> int:
+        with self._database.writing() as connection:
+            return expunge.old_versions(connection, resource_type, id, limit)
+
+    def expunge_deleted(self, resource_type: str, id: str, limit: int) -> int:
+        with self._database.writing() as connection:
+            return expunge.deleted_resources(connection, resource_type, id, limit)
 
     def progress(self, name: str) -> int:
         with self._database.reading() as connection:
