@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from gateway.interactions.change import Document
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
 
 
+@functools.lru_cache(maxsize=64)
 def zone_of(text: str) -> timezone:
     """The zone "+08:00" as a value."""
     if text in ("Z", "UTC"):

@@ -25,14 +25,15 @@ _SHAPING = ("_format", "_pretty", "_summary", "_elements", PAGE_MARK)
 
 
 def history_page(door: Door, place: Sequence[str], pairs: Sequence[tuple[str, str]], principal: Principal) -> bytes:
-    """A history Bundle, newest first. Its meta.lastUpdated is an instant from which _since misses nothing.
+    """A history Bundle, newest first. The meta.lastUpdated of its first page is an instant from which _since misses nothing.
 
     place   (type, id), (type,) or ()
     raises  NotFound where there never was such a resource; Malformed, Unsupported for what cannot be asked
     """
     resource_type, id = (*place, "", "")[:2]
     asked = _read(door, pairs)
-    total = None
+    total: int | None = None
+    until: int | None
     if id:
         stands = door.store.read(resource_type, id, principal)
         if stands is None:
@@ -41,7 +42,7 @@ def history_page(door: Door, place: Sequence[str], pairs: Sequence[tuple[str, st
         # Versions are counted without a gap, so that the newest one's number is how many there are.
         total = stands.version if asked.since == 0 and asked.at is None else None
     else:
-        until = door.store.settled_until()
+        until = None if asked.after else door.store.settled_until()  # what the first page says holds for those after it
     view = view_of(pairs, resource_type)
     here = "/".join((*place, "_history"))
     kept = [(name, text) for name, text in pairs if name in ("_since", "_at")]
@@ -55,7 +56,7 @@ def history_page(door: Door, place: Sequence[str], pairs: Sequence[tuple[str, st
         token = door.seal().close(page.next, None, bound, principal)
         links.append(("next", url(door, here, [*applied, (PAGE_MARK, token)])))
     rows = [_past(door, version, view) for version in page.matches] if page is not None else []
-    return bundle.history(rows, links, total, last_updated=instant(until, door.zone))
+    return bundle.history(rows, links, total, last_updated=instant(until, door.zone) if until is not None else "")
 
 
 def _read(door: Door, pairs: Sequence[tuple[str, str]]) -> PastFilter:
