@@ -4,7 +4,8 @@ Order     pieces as they stand; a resource that is written twice within a batch 
 Promise   a batch is one database transaction, and how far the file has come is committed with it: what was broken off goes on
           there, and what was loaded already changes nothing
 Bounds    BATCH resources or BATCH_BYTES a transaction; of references to what has not come yet, one place each
-Rules     those of the door judge each resource; nothing follows from it: what is loaded is history, nobody is notified
+Rules     what is new is taken as it has become elsewhere (a closed referral is no edge of ours); a change of what is here already is
+          judged by the door's rules; nothing follows from either: what is loaded is history, nobody is notified
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import GatewayError, Invalid, Issue
 from gateway.fhir.principal import Principal
 from gateway.fhir.reference import parse, references, rewrite
-from gateway.interactions.change import Document, Entry
+from gateway.interactions import custom_parameters
+from gateway.interactions.change import Change, Document, Entry, Rule
 from gateway.interactions.door import Door
 from gateway.interactions.entries import read_entries, whole
 from gateway.interactions.write import write
@@ -76,7 +78,8 @@ class Loader:
 
     def __init__(self, door: Door, principal: Principal) -> None:
         limits = replace(door.limits, referential_integrity=False, update_as_create=True)
-        self._door = Door(door.store, door.rules, (), door.base_url, door.zone, limits)
+        rules = (custom_parameters.rule, *(_of_changes(rule) for rule in door.rules))
+        self._door = Door(door.store, rules, (), door.base_url, door.zone, limits)
         self._principal = principal
         self._waiting: dict[tuple[str, str], str] = {}  # referred to and not there yet: where it was met first
         self.report = Report()
@@ -276,6 +279,14 @@ class Loader:
 
     def _existing(self, wanted: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         return self._door.attempt(self._principal, lambda within: within.existing(wanted))
+
+
+def _of_changes(rule: Rule) -> Rule:
+    def judged(change: Change, within: Transaction) -> None:
+        if change.before is not None:
+            rule(change, within)
+
+    return judged
 
 
 def _named(listed: Sequence[Document]) -> dict[str, str]:

@@ -28,13 +28,13 @@ def load(
     from gateway.settings import settings
 
     size = sum(path.stat().st_size for path in files(paths))
-    began = time.monotonic()
     with server.building(lambda: app.build(settings(), workers=False)) as gateway, screen.progress() as progress:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)  # as in app.running: documents are trees, freed by their counts
         task = progress.add_task(screen.said("载入", "loading"), total=size)
+        began = time.monotonic()
         report = Loader(gateway.door, GATEWAY).load(paths, lambda count: progress.advance(task, count), again)
-    seconds = max(time.monotonic() - began, 1e-6)
+        seconds = max(time.monotonic() - began, 1e-6)
     if json:
         screen.as_json(
             {

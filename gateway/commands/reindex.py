@@ -22,9 +22,9 @@ def reindex(
     from gateway.bulk.reindex import reindex as run
     from gateway.settings import settings
 
-    began = time.monotonic()
     with server.building(lambda: app.build(settings(), workers=False)) as gateway, screen.progress() as progress:
         task = progress.add_task(screen.said("重建索引", "reindexing"), total=None)
+        began = time.monotonic()
         done = run(
             gateway.door,
             type,
@@ -33,7 +33,7 @@ def reindex(
             lambda count: progress.advance(task, count),
             again,
         )
-    seconds = max(time.monotonic() - began, 1e-6)
+        seconds = max(time.monotonic() - began, 1e-6)
     if json:
         screen.as_json({"resources": done.resources, "before": done.standing, "seconds": round(seconds, 3)})
         return

@@ -11,11 +11,13 @@ import pytest
 
 from gateway.bulk import load as loading
 from gateway.bulk.load import Loader, Report
+from gateway.fhir import canonical
 from gateway.fhir.document import read
 from gateway.fhir.errors import Busy, Invalid, Issue
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.change import Change
 from gateway.interactions.door import Door
+from gateway.referral.rule import Referral
 from gateway.store.contract import Transaction
 from gateway.store.sql import SqlStore
 
@@ -104,16 +106,42 @@ def test_what_is_refused_is_told_by_file_line_and_reason(store: SqlStore, tmp_pa
     assert ids(store) == {"a", "d"}
 
 
-def test_a_rule_refuses_one_of_many(store: SqlStore, tmp_path: Path) -> None:
+def test_a_rule_refuses_a_change_of_what_is_here_and_takes_what_is_new(store: SqlStore, tmp_path: Path) -> None:
     def rule(change: Change, within: Transaction) -> None:
         if change.id == "p7":
             raise Invalid(Issue("business-rule", "不行", "no"))
 
-    path = ndjson(tmp_path / "a.ndjson", *(patient(f"p{number}") for number in range(20)))
-    report = Loader(Door(store, rules=(rule,)), GATEWAY).load([path])
-    assert [one.line for one in report.refused] == [8]
-    assert report.written == 19
-    assert load(store, path).skipped == 1
+    def loaded(**more: Any) -> Report:
+        path = ndjson(tmp_path / "a.ndjson", *(patient(f"p{number}", **more) for number in range(20)))
+        return Loader(Door(store, rules=(rule,)), GATEWAY).load([path])
+
+    assert loaded().written == 20
+    changed = loaded(active=True)
+    assert [one.line for one in changed.refused] == [8]
+    assert changed.written == 19
+
+
+def test_a_closed_referral_of_another_system_is_loaded_and_then_follows_its_machine(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    rules = (Referral(canonical.BASE, "+08:00").task_rule,)
+    task = {
+        "resourceType": "Task", "id": "t", "status": "completed", "intent": "order",
+        "code": {"coding": [{"system": canonical.code_system("task-code"), "code": "referral"}]},
+        "businessStatus": {"coding": [{"system": canonical.code_system("referral-state"), "code": "closed"}]},
+    }  # fmt: skip
+    first = Loader(Door(store, rules=rules), GATEWAY).load([ndjson(tmp_path / "a.ndjson", task)])
+    assert (first.written, first.refused) == (1, [])
+    again = Loader(Door(store, rules=rules), GATEWAY).load(
+        [ndjson(tmp_path / "b.ndjson", task | {"status": "requested"})]
+    )
+    assert len(again.refused) == 1
+
+
+def test_a_parameter_of_its_own_is_judged_when_it_is_loaded(store: SqlStore, tmp_path: Path) -> None:
+    wrong = {"resourceType": "SearchParameter", "id": "x", "url": "http://a.example/x", "name": "X", "status": "active",
+             "description": "x", "code": "x", "base": ["Patient"], "type": "token", "expression": "Patient.nmae"}  # fmt: skip
+    assert len(load(store, ndjson(tmp_path / "a.ndjson", wrong)).refused) == 1
 
 
 def test_the_entries_of_a_collection_are_resources(store: SqlStore, tmp_path: Path) -> None:
