@@ -40,7 +40,7 @@ def widened(query: Query, read: Callable[[str], Document | None]) -> Query:
 
 
 def _widened(clause: Clause, read: Callable[[str], Document | None]) -> Clause:
-    if clause.kind != "reference" or clause.chain is not None:
+    if clause.kind not in ("reference", "compartment") or clause.chain is not None:
         return clause
     values: list[Value] = []
     for value in clause.values:

@@ -6,6 +6,7 @@ One builder serves search, chain, include and what may be seen, so nothing is ch
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 from gateway.fhir.principal import Principal
@@ -25,6 +26,7 @@ from gateway.store.window import window
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 Types = tuple[str, ...]
 
+_KM_A_DEGREE = 111.195  # of latitude
 _COLUMNS = frozenset({"_id", "_lastUpdated", "_compartmentLastUpdated"})
 
 
@@ -124,6 +126,8 @@ class Builder:
             return self._words(clause)
         if clause.kind == "compartment":
             return self._members(types, clause)
+        if clause.kind == "near":
+            return " UNION ALL ".join([self._near(types, value) for value in clause.values])
         if clause.chain is not None:
             return self._reverse(types, clause) if clause.reverse else self._chained(types, clause)
         found = f"SELECT rid FROM {_table(clause)} WHERE {numbers(types, clause.parameter)}"
@@ -169,6 +173,27 @@ class Builder:
             self._draft.values += wanted
             found.append(f"SELECT rid FROM ({rows}) {self._draft.alias('w')}")
         return " UNION ALL ".join(found)
+
+    def _near(self, types: Types, value: Value) -> str:
+        """Within a distance: a box that the index finds, and in it a circle on the plane that touches the place."""
+        latitude, longitude, distance_km = value.low, value.high, value.further[0].high
+        scale = math.cos(math.radians(latitude))
+        high = distance_km / _KM_A_DEGREE
+        wide = min(high / max(scale, 0.01), 360.0)
+        a, b = self._draft.alias("i"), self._draft.alias("i")
+        bounds = (latitude - high, latitude + high, longitude - wide, longitude + wide)
+        marks = [self._draft.mark(float(one)) for one in bounds]
+        circle = [
+            self._draft.mark(float(one))
+            for one in (latitude, latitude, longitude, longitude, scale * scale, high * high)
+        ]
+        return (
+            f"SELECT {a}.rid FROM index_range {a} JOIN index_range {b} ON {b}.rid = {a}.rid "
+            f"WHERE {a}.{numbers(types, 'near:latitude')} AND {b}.{numbers(types, 'near:longitude')} "
+            f"AND {a}.low BETWEEN {marks[0]} AND {marks[1]} AND {b}.low BETWEEN {marks[2]} AND {marks[3]} "
+            f"AND ({a}.low - {circle[0]}) * ({a}.low - {circle[1]}) "
+            f"+ ({b}.low - {circle[2]}) * ({b}.low - {circle[3]}) * {circle[4]} <= {circle[5]}"
+        )
 
     def _members(self, types: Types, clause: Clause) -> str:
         own = ""

@@ -155,11 +155,12 @@ def _listed(
     _, number, start = _read_mark(query.after, [str, int, int])
     if start >= page_list.LIST_MAX:
         raise _too_long()
-    part = page_list.part(reader, number, start, query.count)
+    end = min(start + query.count, page_list.LIST_MAX)
+    part = page_list.part(reader, number, start, end - start)
     if part is None:
         raise _expired()
     rids, more = part
-    further = _after_list(number, min(start + query.count, page_list.LIST_MAX)) if more else ""
+    further = _after_list(number, end) if more else ""
     return _contents(reader, types, query, principal, restrict, rids), further, ()
 
 
