@@ -24,7 +24,21 @@ The alliance gateway: what a hospital sends becomes a plan on the clinic's list,
 """
 
 # As a newcomer meets them; a command that is not named here comes after these.
-ORDER = ("serve", "work", "listen", "demo", "convert", "encode", "validate", "replay", "ledger", "outbox", "report", "load", "reindex")
+ORDER = (
+    "serve",
+    "work",
+    "listen",
+    "demo",
+    "convert",
+    "encode",
+    "validate",
+    "replay",
+    "ledger",
+    "outbox",
+    "report",
+    "load",
+    "reindex",
+)
 
 
 def build() -> typer.Typer:
