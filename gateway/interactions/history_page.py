@@ -32,15 +32,12 @@ def history_page(door: Door, place: Sequence[str], pairs: Sequence[tuple[str, st
     """
     resource_type, id = (*place, "", "")[:2]
     asked = _read(door, pairs)
-    total: int | None = None
     until: int | None
     if id:
         stands = door.store.read(resource_type, id, principal)
         if stands is None:
             raise not_found(resource_type)
         until = stands.updated_at
-        # Versions are counted without a gap, so that the newest one's number is how many there are.
-        total = stands.version if asked.since == 0 and asked.at is None else None
     else:
         until = None if asked.after else door.store.settled_until()  # what the first page says holds for those after it
     view = view_of(pairs, resource_type)
@@ -56,6 +53,7 @@ def history_page(door: Door, place: Sequence[str], pairs: Sequence[tuple[str, st
         token = door.seal().close(page.next, None, bound, principal)
         links.append(("next", url(door, here, [*applied, (PAGE_MARK, token)])))
     rows = [_past(door, version, view) for version in page.matches] if page is not None else []
+    total = page.total if page is not None else None
     return bundle.history(rows, links, total, last_updated=instant(until, door.zone) if until is not None else "")
 
 

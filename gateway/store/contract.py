@@ -264,7 +264,7 @@ class Store(Protocol):
         """Versions of one resource, newest first; before: only versions below that number (0: from the newest)."""
 
     def past(self, where: PastFilter, principal: Principal) -> Page:
-        """Versions of one resource, of a type or of all, newest first, deletions among them; without a total."""
+        """Versions of one resource, of a type or of all, newest first, deletions among them; the total of one resource alone."""
 
     def settled_until(self) -> int:
         """An instant at or before which no further version will appear, for who asks again for what is new since then."""

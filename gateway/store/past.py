@@ -45,7 +45,7 @@ def past(asked: Reader, where: PastFilter, principal: Principal, restrict: Restr
         # is shown where it happened within.
         conditions.append(
             "v.updated_at <= ? AND (v.method <> 'DELETE' OR v.updated_at >= ?) AND NOT EXISTS (SELECT 1 FROM version n "
-            "WHERE n.rid = v.rid AND n.version = v.version + 1 AND n.updated_at <= ?)"
+            "WHERE n.rid = v.rid AND n.version > v.version AND n.updated_at <= ?)"
         )
         low, high = where.at
         values += [high, low, low]
@@ -73,7 +73,16 @@ def past(asked: Reader, where: PastFilter, principal: Principal, restrict: Restr
         for rid, kind, id, number, updated_at, method, content in rows
         if rid not in unseen
     ]
-    return Page(versions, next=mark)
+    total = None
+    if where.id and not where.since and where.at is None:
+        # Old versions may have been expunged: the newest one's number does not tell how many there are.
+        total = len(rows) if not further and not where.after else _count(asked, where)
+    return Page(versions, next=mark, total=total)
+
+
+def _count(asked: Reader, where: PastFilter) -> int:
+    statement = "SELECT count(*) FROM resource r JOIN version v ON v.rid = r.rid WHERE r.type = ? AND r.id = ?"
+    return int(asked.rows(statement, (where.resource_type, where.id))[0][0])
 
 
 def settled_until(asked: Reader) -> int:
