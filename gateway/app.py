@@ -29,6 +29,7 @@ from adapters.kit.translation import Translation
 from gateway import events, seed
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
+from gateway.conversion import converted
 from gateway.exchange import EPOCH, Exchange, find_adapters, instant
 from gateway.fhir.errors import GatewayError, NotFound, Unavailable
 from gateway.fhir.outcome import of_error
@@ -48,7 +49,7 @@ from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication, mount
 from gateway.interactions.operation import Operations
-from gateway.operations import registry
+from gateway.operations import convert, registry
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
 from gateway.outbox.original import originals
@@ -230,7 +231,7 @@ def application(gateway: Gateway, *, workers: bool = True, listeners: bool = Tru
             yield
             rest.close()
 
-    operations = registry.find()
+    operations = {**registry.find(), **_converting(gateway)}
     rest = FhirApplication(
         gateway.door,
         public_url=gateway.door.base_url,
@@ -431,6 +432,26 @@ def _no_such_route(request: Any, error: Any) -> JSONResponse:
         en=f"no {request.method} here; there are GET /fhir/metadata, POST /inbox/SOURCE, GET /health",
     )
     return JSONResponse(of_error(found), error.status_code, media_type="application/fhir+json")
+
+
+def _converting(gateway: Gateway) -> Operations:
+    """$convert, which is gateway convert over HTTP."""
+    made = functools.partial(complete, gateway.exchange, gateway.settings)
+
+    def translated(content: bytes, source: str, format: str, strict: bool) -> list[convert.Converted]:
+        found = converted(gateway.exchange, made, content, source=source, format=format, strict=strict)
+        return [
+            convert.Converted(
+                one.translation.bundle if one.translation else None,
+                [(row.path, row.text, row.state, row.became) for row in one.translation.ledger]
+                if one.translation
+                else (),
+                one.issues,
+            )
+            for one in found
+        ]
+
+    return {"convert": [convert.operation(translated)]}
 
 
 def _described(own: dict[str, Any], operations: Operations) -> dict[str, Any]:

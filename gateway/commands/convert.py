@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from adapters.kit.contract import Source
     from adapters.kit.translation import Translation
-    from gateway.exchange import Exchange
-    from gateway.fhir.errors import Issue
-    from gateway.settings import Settings
+    from gateway.conversion import Result
 
 
 def convert(
@@ -38,6 +34,7 @@ def convert(
 ) -> None:
     """把消息译成 FHIR Bundle，并说明每个值的去向 · translate messages, and account for every value"""
     from gateway import app, screen
+    from gateway.conversion import Result, converted
     from gateway.fhir.errors import GatewayError
     from gateway.settings import settings
 
@@ -47,15 +44,13 @@ def convert(
         exchange.source(source)
     elif format:
         exchange.base(format)
+    complete = functools.partial(app.complete, exchange, settings())
     worst = 0
     with screen.progress() as bar:
         for name in bar.track(files, description=screen.said("翻译", "translating")):
             try:
                 data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-                found = [
-                    _translated(exchange, settings(), part, sender, strict)
-                    for part, sender in _messages(exchange, data, name, source, format)
-                ]
+                found = converted(exchange, complete, data, name, source, format, strict)
             except OSError as error:
                 screen.note(f"{name}：读不出（{error.strerror}）", f"{name}: cannot be read ({error.strerror})")
                 worst = 2
@@ -68,23 +63,13 @@ def convert(
     raise typer.Exit(worst)
 
 
-class Result(NamedTuple):
-    """What became of one message. translation is None when nothing could be made of it."""
+def as_json(result: Result) -> dict[str, Any]:
+    """The one JSON object that is written for a message."""
+    from gateway import exchange
 
-    translation: Translation | None
-    issues: tuple[Issue, ...]
-
-    @property
-    def refused(self) -> bool:
-        return self.translation is None or any(issue.severity in ("error", "fatal") for issue in self.issues)
-
-    @property
-    def as_json(self) -> dict[str, Any]:
-        from gateway.exchange import as_json, issue_as_json
-
-        if self.translation is None:
-            return {"bundle": None, "ledger": [], "issues": [issue_as_json(issue) for issue in self.issues]}
-        return as_json(self.translation)
+    if result.translation is None:
+        return {"bundle": None, "ledger": [], "issues": [exchange.issue_as_json(issue) for issue in result.issues]}
+    return exchange.as_json(result.translation)
 
 
 def _deliver(result: Result, name: str, number: int, out: Path | None, json: bool) -> None:
@@ -97,36 +82,13 @@ def _deliver(result: Result, name: str, number: int, out: Path | None, json: boo
         out.mkdir(parents=True, exist_ok=True)
         stem = "stdin" if name == "-" else Path(name).stem
         target = out / (f"{stem}.{number}.json" if number else f"{stem}.json")
-        target.write_bytes(document.write(result.as_json))
+        target.write_bytes(document.write(as_json(result)))
     elif json:
-        sys.stdout.buffer.write(document.write(result.as_json) + b"\n")
+        sys.stdout.buffer.write(document.write(as_json(result)) + b"\n")
     elif result.translation is not None:
         _show(label, result.translation)
     if not json:
         screen.complain(result.issues, label)
-
-
-def _messages(exchange: Exchange, data: bytes, name: str, source: str, format: str) -> Iterator[tuple[bytes, Source]]:
-    """Each message of a delivery with the source that it is read as."""
-    sender = exchange.source(source) if source else exchange.guess(data, format, name)
-    for part in exchange.adapter(sender).split(data, sender):
-        yield part, sender
-
-
-def _translated(exchange: Exchange, chosen: Settings, part: bytes, sender: Source, strict: bool) -> Result:
-    from gateway import app
-    from gateway.fhir.check import check
-    from gateway.fhir.errors import GatewayError
-
-    try:
-        translation = app.complete(exchange, chosen, part, sender)
-    except GatewayError as error:
-        return Result(None, error.issues)
-    translation.issues = [*translation.issues, *check(translation.bundle)]
-    judge = exchange.adapter(sender).strict if strict else None
-    if judge is not None:
-        translation.issues += judge(part, sender)
-    return Result(translation, tuple(translation.issues))
 
 
 def _show(label: str, translation: Translation) -> None:

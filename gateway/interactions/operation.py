@@ -98,11 +98,13 @@ class Operation:
 
     run        gives a resource, or its bytes where they are spliced from stored ones
     criteria   whether a query may hold search parameters beside the definition's
+    binary     whether a body that is no FHIR JSON stands for a Binary of its content
     """
 
     definition: Definition
     run: Callable[[Asked], Document | bytes]
     criteria: bool = False
+    binary: bool = False
 
 
 Operations = Mapping[str, Sequence[Operation]]

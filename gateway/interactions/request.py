@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote
@@ -75,6 +76,11 @@ class Request:
         if self.content_type not in types:
             raise media_type("application/fhir+json")
         return document.read(self.body)
+
+    def binary(self) -> Document:
+        """The body, whatever it is, as a Binary."""
+        data = base64.b64encode(self.body).decode()
+        return {"resourceType": "Binary", "contentType": self.content_type, "data": data}
 
     def patch(self) -> Patch:
         """The body as a patch, of the form that its media type and its shape say. Raises Unsupported (415), Malformed."""

@@ -12,7 +12,7 @@ from gateway.interactions import operation, rest
 from gateway.interactions.door import Door
 from gateway.interactions.operation import Operation, Operations
 from gateway.interactions.reply import Reply, answer
-from gateway.interactions.request import ID, Request
+from gateway.interactions.request import ID, JSON_TYPES, Request
 from gateway.search.compartments import compartments
 
 Handler = Callable[[Door, Request], Reply]
@@ -134,7 +134,9 @@ def _place(path: tuple[str, ...]) -> str:
 
 
 def _operate(found: Operation, door: Door, request: Request) -> Reply:
-    body = request.resource() if request.method == "POST" and request.body else None
+    body = None
+    if request.method == "POST" and request.body:
+        body = request.binary() if found.binary and request.content_type not in JSON_TYPES else request.resource()
     values, criteria = operation.read(found, request.pairs, body)
     resource_type, id, *_ = *request.path[:-1], "", ""
     done = found.run(operation.Asked(door, request.principal, resource_type, id, values, criteria))
