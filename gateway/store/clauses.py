@@ -26,6 +26,7 @@ from gateway.store.window import window
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 Types = tuple[str, ...]
 
+_DEPTH = 2  # of selects in each other
 _KM_A_DEGREE = 111.195  # of latitude
 _COLUMNS = frozenset({"_id", "_lastUpdated", "_compartmentLastUpdated"})
 
@@ -37,6 +38,7 @@ class Builder:
         self._draft = draft
         self._principal = principal
         self._restrict = restrict
+        self._depth = 0
 
     def visible(self, types: Types, row: str = "r") -> str:
         """Current resources of these types that the principal may see."""
@@ -93,8 +95,16 @@ class Builder:
             # OFFSET 0 keeps PostgreSQL from making a join of it, whose order it would choose without knowing the values.
             kept = " OFFSET 0" if self._draft.is_postgres else ""
             rows = self._draft.alias("w")
-            return f"EXISTS (SELECT 1 FROM ({self._rows(types, group)}) {rows} WHERE {rows}.rid = {row}.rid{kept})"
-        return f"{row}.rid IN ({self._rows(types, group)})"
+            return f"EXISTS (SELECT 1 FROM ({self._set(types, group)}) {rows} WHERE {rows}.rid = {row}.rid{kept})"
+        return f"{row}.rid IN ({self._set(types, group)})"
+
+    def _set(self, types: Types, group: Sequence[Clause]) -> str:
+        """The rows of a group, deep inside chains under a name."""
+        self._depth += 1
+        deep = self._depth > _DEPTH and (group[0].chain is not None or group[0].kind == "either")
+        found = self._draft.named(lambda: self._rows(types, group)) if deep else self._rows(types, group)
+        self._depth -= 1
+        return found
 
     def _column(self, clause: Clause, row: str) -> str:
         if clause.parameter == "_id":
@@ -244,7 +254,7 @@ def hidden(reader: Reader, rows: Sequence[tuple[int, str]], principal: Principal
             among = sorted({rid for rid, its in rows if its == kind})
             statement = f"SELECT r.rid FROM resource r WHERE {draft.among('r.rid', among)} AND "
             statement += Builder(draft, principal, restrict).visible((kind,))
-            found |= set(among) - {row[0] for row in reader.rows(statement, draft.values)}
+            found |= set(among) - {row[0] for row in reader.rows(*draft.finished(statement))}
     return found
 
 

@@ -7,7 +7,7 @@ are filled up to a few lengths. So searches of one shape are one text, which the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 _LENGTHS = (1, 2, 4, 8, 16, 32, 64)
@@ -19,13 +19,14 @@ class Draft:
     is_anchored  whether one plan is good for all values (anchor.py)
     """
 
-    __slots__ = ("_aliases", "is_anchored", "is_postgres", "values")
+    __slots__ = ("_aliases", "_named", "is_anchored", "is_postgres", "values")
 
     def __init__(self, dialect: str) -> None:
         self.is_postgres = dialect == "postgresql"
         self.is_anchored = True
         self.values: list[Any] = []
         self._aliases = 0
+        self._named: list[tuple[str, list[Any]]] = []
 
     def mark(self, value: Any) -> str:
         """A mark for one value."""
@@ -36,6 +37,23 @@ class Draft:
         """A name for a table, used nowhere else in this statement."""
         self._aliases += 1
         return f"{letter}{self._aliases}"
+
+    def named(self, write: Callable[[], str]) -> str:
+        """What write gives, under a name before the statement: SQLite's parser takes no more than a few selects in each other."""
+        outer, self.values = self.values, []
+        text = write()
+        name = self.alias("c")
+        self._named.append((f"{name} AS ({text})", self.values))
+        self.values = outer
+        return f"SELECT rid FROM {name}"
+
+    def finished(self, text: str) -> tuple[str, list[Any]]:
+        """The whole statement and all its values."""
+        if not self._named:
+            return text, self.values
+        names = ", ".join(name for name, _ in self._named)
+        whole = f"WITH {names}, {text[5:]}" if text.startswith("WITH ") else f"WITH {names} {text}"
+        return whole, [value for _, values in self._named for value in values] + self.values
 
     def among(self, column: str, values: Sequence[Any]) -> str:
         """Whether a column is one of these texts or whole numbers."""

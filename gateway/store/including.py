@@ -74,7 +74,7 @@ def _reached(reader: Reader, include: Include, sources: Sequence[Found]) -> list
     if not wanted:
         return []
     statement = _CURRENT.format(wanted, joined, only, draft.mark(INCLUDED_MAX + 1))
-    return [version_of(row) for row in reader.rows(statement, draft.values)]
+    return [version_of(row) for row in reader.rows(*draft.finished(statement))]
 
 
 def _referred(draft: Draft, include: Include, sources: Sequence[Found]) -> str:

@@ -27,6 +27,6 @@ def labels(
         numbers = ", ".join(str(parameter_number(kind, label)) for kind in sorted(types))
         draft = Draft(reader.dialect)
         seen = "" if free else Builder(draft, principal, restrict).visible(tuple(types))
-        rows = reader.rows(_BORNE.format(numbers) if free else _SEEN.format(numbers, seen), draft.values)
+        rows = reader.rows(*draft.finished(_BORNE.format(numbers) if free else _SEEN.format(numbers, seen)))
         found[label] = sorted((system, code) for system, code in rows if code)
     return found

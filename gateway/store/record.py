@@ -96,7 +96,7 @@ def record(reader: Reader, asked: Record, principal: Principal, restrict: Restri
     """One page of a record, and the mark of the next, "" on the last one."""
     draft = Draft(reader.dialect)
     statement = (_of_one if asked.ids else _of_all)(draft, asked, principal, restrict)
-    rows = reader.rows(statement, draft.values)
+    rows = reader.rows(*draft.finished(statement))
     further = ""
     if len(rows) > asked.count:
         rows = rows[: asked.count]

@@ -88,7 +88,7 @@ def sees(
     draft = Draft(reader.dialect)
     named = f"SELECT r.rid FROM resource r WHERE r.type = {draft.mark(resource_type)} AND r.id = {draft.mark(id)}"
     statement = f"{named} AND {Builder(draft, principal, restrict).all((resource_type,), clauses)}"
-    return bool(reader.rows(statement, draft.values, draft.is_anchored))
+    return bool(reader.rows(*draft.finished(statement), draft.is_anchored))
 
 
 def _after_list(number: int, position: int) -> str:
@@ -101,14 +101,14 @@ def statement_of(query: Query, principal: Principal, restrict: Restriction, dial
     types: Types = (query.resource_type,) if query.resource_type else query.types
     draft = Draft(dialect)
     if query.sort and not (len(query.sort) == 1 and query.sort[0].parameter == "_id"):
-        return _list_statement(draft, types, query, principal, restrict), draft.values
-    return _page_statement(draft, types, query, principal, restrict), draft.values
+        return draft.finished(_list_statement(draft, types, query, principal, restrict))
+    return draft.finished(_page_statement(draft, types, query, principal, restrict))
 
 
 def _count(reader: Reader, types: Types, query: Query, principal: Principal, restrict: Restriction) -> int:
     draft = Draft(reader.dialect)
     statement = f"SELECT count(*) {Builder(draft, principal, restrict).found(types, query.clauses)}"
-    return int(reader.rows(statement, draft.values, draft.is_anchored)[0][0])
+    return int(reader.rows(*draft.finished(statement), draft.is_anchored)[0][0])
 
 
 def _following(
@@ -117,7 +117,7 @@ def _following(
     """A page behind a row, or behind an id."""
     draft = Draft(reader.dialect)
     statement = _page_statement(draft, types, query, principal, restrict)
-    rows = [version_of(row) for row in reader.rows(statement, draft.values, draft.is_anchored)]
+    rows = [version_of(row) for row in reader.rows(*draft.finished(statement), draft.is_anchored)]
     if len(rows) <= query.count:
         return rows, ""
     rid, last = rows[query.count - 1]
@@ -149,7 +149,7 @@ def _listed(
     if not query.after:
         draft = Draft(reader.dialect)
         statement = _list_statement(draft, types, query, principal, restrict)
-        rids = [row[0] for row in reader.rows(statement, draft.values, draft.is_anchored)]
+        rids = [row[0] for row in reader.rows(*draft.finished(statement), draft.is_anchored)]
         rows = _contents(reader, types, query, principal, restrict, rids[: query.count])
         return rows, "", rids if len(rids) > query.count else ()
     _, number, start = _read_mark(query.after, [str, int, int])
@@ -180,7 +180,7 @@ def _contents(
     draft = Draft(reader.dialect)
     builder = Builder(draft, principal, restrict)
     where = f"{draft.among('r.rid', rids)} AND {builder.visible(types)} AND {builder.all(types, query.clauses)}"
-    found = dict(version_of(row) for row in reader.rows(f"SELECT {_COLUMNS} {_FROM} {where}", draft.values))
+    found = dict(version_of(row) for row in reader.rows(*draft.finished(f"SELECT {_COLUMNS} {_FROM} {where}")))
     return [(rid, found[rid]) for rid in rids if rid in found]
 
 
