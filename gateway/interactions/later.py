@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -49,6 +50,7 @@ class Later:
         self._find = find
         self._loop = Loop(TARGET, self.step, threads=1, idle_s=5.0)
         self._running = False
+        self._beginning = threading.Lock()
 
     def start(self) -> None:
         """Go on with what an earlier process left."""
@@ -146,9 +148,10 @@ class Later:
         return True
 
     def _begin(self) -> None:
-        if not self._running:
-            self._running = True
-            self._loop.start()
+        with self._beginning:
+            if not self._running:
+                self._running = True
+                self._loop.start()
 
     def _forget(self, door: Door) -> None:
         """Let go of outcomes that nobody fetched in time."""

@@ -109,8 +109,11 @@ def bundle(door: Door, request: Request) -> Reply:
             en="A Bundle is needed here: post other resources to /Type.",
             at="resourceType",
         )
-    representation = request.preference("return") == "representation"
-    done = door.transaction(found, request.principal, representation=representation)
+    preference = request.preference("return")
+    done = door.transaction(found, request.principal, representation=preference == "representation")
+    if preference == "operationoutcome":
+        for entry in done.get("entry", ()):
+            entry["response"].setdefault("outcome", outcome(()))
     return answer(request, document.write(done))
 
 

@@ -413,6 +413,25 @@ def test_a_delete_may_be_answered_by_an_outcome(client: httpx2.Client) -> None:
     assert (answer.status_code, answer.json()["issue"][0]["severity"]) == (200, "information")
 
 
+def test_a_bundle_is_answered_as_it_is_preferred(client: httpx2.Client) -> None:
+    entries = [
+        {"resource": patient(), "request": {"method": "POST", "url": "Patient"}},
+        {"request": {"method": "GET", "url": "Patient/none"}},
+    ]
+    sent = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    for preference, resource, severity in (
+        ("minimal", False, None),
+        ("representation", True, None),
+        ("OperationOutcome", False, "information"),
+        ("presentation", False, None),
+    ):
+        answer = client.post("", json=sent, headers={"prefer": f"return={preference}"}).json()
+        made, missing = answer["entry"]
+        assert "resource" in made if resource else "resource" not in made
+        assert made["response"].get("outcome", {}).get("issue", [{}])[0].get("severity") == severity
+        assert missing["response"]["outcome"]["issue"][0]["severity"] == "error"
+
+
 def later(client: httpx2.Client, answer: httpx2.Response) -> Resource:
     """The outcome of an asynchronous request, waited for."""
     assert (answer.status_code, answer.content) == (202, b""), answer.text
