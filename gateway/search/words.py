@@ -18,6 +18,8 @@ TEXT_LIMIT = (
     16_000  # characters of the narrative, and of the rest, that are kept: PostgreSQL counts 16,383 words of one text
 )
 
+WORD_LENGTH = 128  # of a word in another script: what is longer is no word, and PostgreSQL takes 2,046 bytes
+
 _run = re.compile(rf"(?P<han>[{HAN}]+)|(?P<other>[^\W_{HAN}]+)").finditer
 _inline = re.compile(r"</?(?:a|abbr|b|em|font|i|q|s|small|span|strong|sub|sup|u)\b[^<>]*>", re.IGNORECASE)
 _tag = re.compile(r"<[^<>]*>")
@@ -53,7 +55,7 @@ def words(text: str) -> list[str]:
         if match.lastgroup == "han":
             found += [run[place : place + 2] for place in range(len(run))]
         else:
-            found.append(run)
+            found.append(run[:WORD_LENGTH])
     return found
 
 

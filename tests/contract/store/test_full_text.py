@@ -96,3 +96,5 @@ def test_quotes_and_long_texts_are_kept(door: Door, database_url: str) -> None:
     door.update("DiagnosticReport", "q", report("q", "It's 'quoted' \\ and " + "患者" * 5000 + "终"), GATEWAY)
     assert found(database_url, "_content", "quoted") == {"q"}
     assert found(database_url, "_content", "患者患") == {"q"}
+    door.update("DiagnosticReport", "q", report("q", "x" * 15_000 + " 終"), GATEWAY)
+    assert found(database_url, "_content", "x" * 15_000) == found(database_url, "_content", "终") == {"q"}
