@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 GATEWAY = (
     ("fhir",),
     ("terminology",),
+    ("profiles",),
     ("search",),
     ("store",),
     ("access", "identity"),

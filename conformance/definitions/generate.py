@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import compartments
 import elements
 import operations
+import profiles
 import r4_package
 import search_parameters
 import summary
+import terminology
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,9 +37,21 @@ def generated(package: Path) -> dict[Path, str]:
         ROOT / "gateway/fhir/definitions/codes.json": lines(codes),
         ROOT / "gateway/fhir/definitions/summary.json": lines(summary.table(package)),
         ROOT / "gateway/operations/definitions/published.json": lines(operations.table(package)),
+        **{ROOT / f"gateway/profiles/definitions/{name}.json": lines(found) for name, found in profiles.tables(package).items()},
         ROOT / "gateway/search/definitions/compartments.json": lines(compartments.table(package)),
         ROOT / "gateway/search/definitions/parameters.json": lines(search_parameters.table(package)),
+        ROOT / "gateway/terminology/definitions/terminology.json.gz": lines(terminology.table(package)),
     }
+
+
+def read(path: Path) -> str:
+    """What a generated file holds; the large ones are compressed."""
+    return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text("utf-8")
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode(), 9, mtime=0) if path.suffix == ".gz" else text.encode())
 
 
 def main() -> int:
@@ -44,14 +59,14 @@ def main() -> int:
     if package is None:
         print(f"{r4_package.NAME}@{r4_package.VERSION} is not at hand: name it with R4_PACKAGE, or install npm")
         return 2
-    stale = [path for path, text in generated(package).items() if not path.is_file() or path.read_text("utf-8") != text]
+    stale = [path for path, text in generated(package).items() if not path.is_file() or read(path) != text]
     if "--check" in sys.argv:
         for path in stale:
             print(f"{path.relative_to(ROOT)} is not current: run conformance/definitions/generate.py")
         return 1 if stale else 0
     for path, text in generated(package).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        if path in stale:
+            write(path, text)
     print(f"{len(stale)} files changed")
     return 0
 
