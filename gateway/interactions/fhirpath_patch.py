@@ -68,7 +68,7 @@ def _read(row: Any, resource_type: str, here: str) -> Operation:
     value: tuple[str, Any] | None = None
     for part in parts:
         name = part.get("name")
-        given = [(key[5:], item) for key, item in part.items() if key.startswith("value")]
+        given = _values(part)
         if name == "value":
             value = given[0] if given else ("", part.get("part"))
         elif name in ("type", "path", "name") and given and isinstance(given[0][1], str):
@@ -258,7 +258,7 @@ def _built(type_name: str, parts: Any, operation: Operation) -> dict[str, Any]:
         elements = children_of(known, name) if isinstance(name, str) else []
         if not elements:
             _refuse(operation.place, "value 的 part 中有 R4 没有的元素", "a part of the value is no element of R4")
-        given = [(key[5:], item) for key, item in part.items() if key.startswith("value")]
+        given = _values(part)
         inner = operation._replace(value=given[0] if given else ("", part.get("part")))
         element, value = _given(elements, inner)
         if element.maximum == 1:
@@ -266,6 +266,12 @@ def _built(type_name: str, parts: Any, operation: Operation) -> dict[str, Any]:
         else:
             found.setdefault(element.name, []).append(value)
     return found
+
+
+def _values(part: dict[str, Any]) -> list[tuple[str, Any]]:
+    """(type, value) of a part: value[x], or a whole resource (contained, Bundle.entry.resource)."""
+    found = [(key[5:], item) for key, item in part.items() if key.startswith("value")]
+    return found or [("Resource", item) for key, item in part.items() if key == "resource"]
 
 
 def _put(owner: dict[str, Any], name: str, index: int, value: Any) -> None:
