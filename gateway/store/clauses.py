@@ -156,11 +156,11 @@ class Builder:
         if clause.chain is None or not clause.target_types:
             raise unsupported(clause)
         index, target = self._draft.alias("i"), self._draft.alias("r")
+        # CROSS JOIN tells SQLite to begin with the targets; PostgreSQL finds its own way.
         return (
-            f"SELECT {index}.rid FROM index_exact {index} "
-            f"JOIN resource {target} ON {target}.type = {index}.system AND {target}.id = {index}.code "
-            f"WHERE {index}.{numbers(types, clause.parameter)} AND {self.visible(clause.target_types, target)} "
-            f"AND {self.all(clause.target_types, (clause.chain,), target)}"
+            f"SELECT {index}.rid FROM resource {target} CROSS JOIN index_exact {index} "
+            f"WHERE {self.visible(clause.target_types, target)} AND {self.all(clause.target_types, (clause.chain,), target)} "
+            f"AND {index}.{numbers(types, clause.parameter)} AND {index}.code = {target}.id AND {index}.system = {target}.type"
         )
 
     def _reverse(self, types: Types, clause: Clause) -> str:
@@ -168,11 +168,10 @@ class Builder:
             raise unsupported(clause)
         index, source, own = self._draft.alias("i"), self._draft.alias("r"), self._draft.alias("r")
         return (
-            f"SELECT {own}.rid FROM index_exact {index} JOIN resource {source} ON {source}.rid = {index}.rid "
-            f"JOIN resource {own} ON {own}.type = {index}.system AND {own}.id = {index}.code "
-            f"WHERE {index}.{numbers(clause.target_types, clause.parameter)} AND {index}.system IN ({literal(types)}) "
-            f"AND {self.visible(clause.target_types, source)} "
-            f"AND {self.all(clause.target_types, (clause.chain,), source)}"
+            f"SELECT {own}.rid FROM resource {source} CROSS JOIN index_exact {index} CROSS JOIN resource {own} "
+            f"WHERE {self.visible(clause.target_types, source)} AND {self.all(clause.target_types, (clause.chain,), source)} "
+            f"AND {index}.rid = {source}.rid AND {index}.{numbers(clause.target_types, clause.parameter)} "
+            f"AND {index}.system IN ({literal(types)}) AND {own}.type = {index}.system AND {own}.id = {index}.code"
         )
 
     def _words(self, clause: Clause) -> str:
