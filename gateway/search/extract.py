@@ -55,15 +55,6 @@ def extract(
     return list(found)
 
 
-def left_out(resource_type: str) -> tuple[str, ...]:
-    """The parameters of a type that R4 has and that cannot be asked for here."""
-    return tuple(
-        code
-        for code, parameter in parameters(resource_type).items()
-        if parameter.kind in ("composite", "special") or code in ("_text", "_content", "_query")
-    )
-
-
 @derived
 def _compiled(resource_type: str) -> tuple[tuple[Simple, ...], tuple[Composite, ...]]:
     simple, composites = [], []

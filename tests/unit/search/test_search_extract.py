@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.fhir.document import read
-from gateway.search.extract import extract, left_out
+from gateway.search.extract import extract
 from gateway.search.parameters import UNIONS, indexed_as, parameters
 from gateway.search.query import Exact, Pair, Range, Text, Words
 
@@ -175,11 +175,6 @@ def test_an_address_is_found_from_the_province_on() -> None:
 def test_every_entry_is_kept_once() -> None:
     found = extract(patient(name=[{"text": "张伟"}, {"text": "张伟"}]))
     assert len(found) == len(set(found))
-
-
-def test_what_is_left_out_is_said() -> None:
-    assert "code-value-quantity" in left_out("Observation")
-    assert "near" in left_out("Location")
 
 
 def test_a_null_beside_an_extension_is_passed_over() -> None:
