@@ -49,7 +49,7 @@ from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication, mount
 from gateway.interactions.operation import Operations
-from gateway.operations import convert, registry
+from gateway.operations import convert, registry, validate
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
 from gateway.outbox.original import originals
@@ -63,6 +63,8 @@ from gateway.plans.planned import Options
 from gateway.plans.same_deed import fold
 from gateway.plans.take_back import take_back
 from gateway.plans.take_up import Plans
+from gateway.profiles.definition import Definitions
+from gateway.profiles.validator import Validator
 from gateway.referral.rule import Referral
 from gateway.settings import Settings, listening_allowed
 from gateway.store.backoff import BackOff
@@ -231,7 +233,7 @@ def application(gateway: Gateway, *, workers: bool = True, listeners: bool = Tru
             yield
             rest.close()
 
-    operations = {**registry.find(), **_converting(gateway)}
+    operations = {**registry.find(), **_converting(gateway), **_validating(gateway)}
     rest = FhirApplication(
         gateway.door,
         public_url=gateway.door.base_url,
@@ -452,6 +454,18 @@ def _converting(gateway: Gateway) -> Operations:
         ]
 
     return {"convert": [convert.operation(translated)]}
+
+
+def _validating(gateway: Gateway) -> Operations:
+    """$validate, by our own profiles and this installation's terminology beside R4."""
+
+    @functools.cache
+    def validator() -> Validator:
+        folder = gateway.settings.mappings.parent / "conformance" / "profiles"
+        definitions = Definitions.of(folder) if folder.is_dir() else None
+        return Validator(definitions, gateway.door.terminology)
+
+    return {"validate": [validate.operation(validator)]}
 
 
 def _described(own: dict[str, Any], operations: Operations) -> dict[str, Any]:
