@@ -3,7 +3,8 @@
 Order     pieces as they stand; a resource that is written twice within a batch begins the next one
 Promise   a batch is one database transaction, and how far the file has come is committed with it: what was broken off goes on
           there, and what was loaded already changes nothing
-Bounds    BATCH resources or BATCH_BYTES a transaction; of references to what has not come yet, one place each
+Bounds    BATCH resources or BATCH_BYTES a transaction; REFUSALS_KEPT refusals in the report; of references to what has not come
+          yet, one place each
 Rules     what is new is taken as it has become elsewhere (a closed referral is no edge of ours); a change of what is here already is
           judged by the door's rules; nothing follows from either: what is loaded is history, nobody is notified
 """
@@ -32,6 +33,7 @@ from gateway.store.contract import Transaction
 
 BATCH = 500
 BATCH_BYTES = 16 * 1024 * 1024
+REFUSALS_KEPT = 1000  # in the report; all of them are told as they come
 DONE = 2**62  # progress of a file that was loaded to its end
 
 _STORED_WHOLE = ("document", "message")  # Bundles that are one thing, and not a way to carry several
@@ -48,13 +50,18 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class Report:
-    """What became of the files. dangling: references to what is not there after all, by the place that was met first."""
+    """What became of the files.
+
+    refused   the first of those that were refused; refused_count: of all
+    dangling  references to what is not there after all, with the place that was met first
+    """
 
     files: int = 0
     skipped: int = 0
     resources: int = 0
     written: int = 0
     unchanged: int = 0
+    refused_count: int = 0
     refused: list[Refusal] = field(default_factory=list)
     dangling: dict[str, str] = field(default_factory=dict)
 
@@ -76,11 +83,15 @@ class _Batch(NamedTuple):
 class Loader:
     """Loads into one door's store."""
 
-    def __init__(self, door: Door, principal: Principal) -> None:
+    def __init__(
+        self, door: Door, principal: Principal, tell: Callable[[Refusal], Any] = lambda _refusal: None
+    ) -> None:
+        """tell: told each refusal when it is met."""
         limits = replace(door.limits, referential_integrity=False, update_as_create=True)
         rules = (custom_parameters.rule, *(_of_changes(rule) for rule in door.rules))
         self._door = Door(door.store, rules, (), door.base_url, door.zone, limits)
         self._principal = principal
+        self._tell = tell
         self._waiting: dict[tuple[str, str], str] = {}  # referred to and not there yet: where it was met first
         self.report = Report()
 
@@ -217,7 +228,11 @@ class Loader:
             raise Invalid(*issues)
 
     def _refuse(self, path: Path, line: int, entry: int, error: GatewayError) -> Unit:
-        self.report.refused.append(Refusal(str(path), line, entry, error.issues))
+        refusal = Refusal(str(path), line, entry, error.issues)
+        self.report.refused_count += 1
+        if len(self.report.refused) < REFUSALS_KEPT:
+            self.report.refused.append(refusal)
+        self._tell(refusal)
         return Unit(line, entry, [], 0)
 
     def _write(self, path: Path, units: Sequence[Unit], name: str, done: int) -> None:

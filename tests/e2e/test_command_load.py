@@ -45,6 +45,18 @@ def test_a_file_is_loaded_and_what_is_wrong_in_it_told(environment: dict[str, st
     )
 
 
+def test_all_refusals_are_written_to_a_file(environment: dict[str, str], tmp_path: Path) -> None:
+    path, refused = tmp_path / "people.ndjson", tmp_path / "refused.ndjson"
+    path.write_text(
+        '{"resourceType":"Patient","gender":"x"}\n' * 1200 + '{"resourceType":"Patient","id":"a"}\n', "utf-8"
+    )
+    told = json.loads(gateway(environment, "load", path, "--refused", refused, "--json", status=1).stdout)
+    assert (told["refused_count"], len(told["refused"]), told["written"]) == (1200, 1000, 1)
+    lines = [json.loads(line) for line in refused.read_text("utf-8").splitlines()]
+    assert [line["line"] for line in lines] == list(range(1, 1201))
+    assert lines[0]["issues"][0]["expression"] == ["Patient.gender"]
+
+
 def test_an_index_is_made_anew_and_doctor_tells_of_an_own_parameter(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
