@@ -188,6 +188,22 @@ class Settings(BaseSettings):
     )
 
     # rules
+    profiles: Path = Field(
+        default=Path(__file__).resolve().parents[1] / "conformance" / "profiles",
+        title="校验用的 StructureDefinition 所在文件夹",
+        description="the folder of StructureDefinitions to validate with",
+    )
+    validate_writes: Literal["off", "warn", "refuse"] = Field(
+        default="off",
+        title="经 REST 写入的资源按全部 R4 规则与 profile 校验：off 不校验、warn 记日志、refuse 拒绝",
+        description="REST writes against all rules of R4 and the profiles: off, warn (a line in the log) or refuse",
+    )
+    validate_time_limit_s: float = Field(
+        default=2.0,
+        gt=0,
+        title="校验一份资源的规则最多用多少秒",
+        description="seconds that the rules of one validated resource may take",
+    )
     strict_references: bool = Field(
         default=True, title="拒绝指向不存在资源的引用", description="refuse references to resources that do not exist"
     )
@@ -222,7 +238,7 @@ class Settings(BaseSettings):
         default="info", title="日志级别", description="log level"
     )
 
-    @field_validator("sites", "full_text", mode="before")
+    @field_validator("sites", "full_text", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):

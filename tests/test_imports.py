@@ -16,10 +16,9 @@ ROOT = Path(__file__).parents[1]
 GATEWAY = (
     ("fhir",),
     ("terminology",),
-    ("profiles",),
     ("search",),
     ("store",),
-    ("access", "identity"),
+    ("access", "identity", "profiles"),
     ("interactions",),
     ("inbox", "outbox", "operations", "referral", "plans", "subscriptions", "bulk", "measures"),
     ("web",),

@@ -10,6 +10,7 @@
     [send.mllp]                      # how it receives: mllp (host, port, tls_ca …), http (url), folder (path)
     [events]                         # what it is told, and as which kind of message
     "Task.plan-take-up.accepted" = "ADT^A08"
+    validation = "warn"              # of what it sends: off, warn (issues kept with the message), refuse (quarantine)
     [options]                        # the format's own: encoding, icd10_edition, assigners, …
 
 Everything in it is checked at start: an entry that nothing reads is refused, because it is a wish that nobody fulfils.
@@ -113,6 +114,8 @@ class _Reader:
         if not raw.get("format"):
             known = f"（{'、'.join(sorted(self.adapters))}）" if self.adapters else ""
             self._wrong("format", f"必填：adapters/ 下的文件夹名{known}", f"is required: a folder of adapters/{known}")
+        if raw.get("validation", "off") not in ("off", "warn", "refuse"):
+            self._wrong("validation", "应为 off、warn 或 refuse", "must be off, warn or refuse")
         if len(self.issues.found) == before:
             self._texts(raw)
             self._wires(raw)

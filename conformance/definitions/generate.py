@@ -37,7 +37,10 @@ def generated(package: Path) -> dict[Path, str]:
         ROOT / "gateway/fhir/definitions/codes.json": lines(codes),
         ROOT / "gateway/fhir/definitions/summary.json": lines(summary.table(package)),
         ROOT / "gateway/operations/definitions/published.json": lines(operations.table(package)),
-        **{ROOT / f"gateway/profiles/definitions/{name}.json": lines(found) for name, found in profiles.tables(package).items()},
+        **{
+            ROOT / f"gateway/profiles/definitions/{name}.json": lines(found)
+            for name, found in profiles.tables(package).items()
+        },
         ROOT / "gateway/search/definitions/compartments.json": lines(compartments.table(package)),
         ROOT / "gateway/search/definitions/parameters.json": lines(search_parameters.table(package)),
         ROOT / "gateway/terminology/definitions/terminology.json.gz": lines(terminology.table(package)),

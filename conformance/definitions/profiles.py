@@ -16,6 +16,8 @@ from typing import Any
 import elements
 import r4_package
 
+# Contexts that the publication itself does not keep to, and later versions widened.
+_WIDER = {"ElementDefinition.type.code": "ElementDefinition.type", "StructureDefinition": "DomainResource"}
 _KEPT = ("id", "path", "sliceName", "min", "max", "contentReference", "maxLength")
 _LIMIT = 2000  # codes of a value set; a longer list is the terminology service's
 
@@ -54,7 +56,9 @@ def tables(package: Path) -> dict[str, dict[str, Any]]:
 def stripped(element: dict[str, Any]) -> dict[str, Any]:
     """What of an ElementDefinition a validation reads."""
     found = {key: element[key] for key in _KEPT if key in element}
-    found |= {key: value for key, value in element.items() if key.startswith(("fixed", "pattern", "minValue", "maxValue"))}
+    found |= {
+        key: value for key, value in element.items() if key.startswith(("fixed", "pattern", "minValue", "maxValue"))
+    }
     if "type" in element:
         found["type"] = [
             {key: row[key] for key in ("code", "profile", "targetProfile") if key in row} for row in element["type"]
@@ -110,8 +114,23 @@ def _binding(element: dict[str, Any], terms: elements._Terms) -> list[str]:
 
 
 def _profile(row: dict[str, Any]) -> list[Any]:
-    contexts = [["x" if each["type"] == "extension" else each["type"][0], each["expression"]] for each in row.get("context", ())]
-    return [row["type"], row["baseDefinition"], contexts, [stripped(each) for each in row["differential"]["element"]]]
+    contexts = [
+        ["x" if each["type"] == "extension" else each["type"][0], each["expression"]] for each in row.get("context", ())
+    ]
+    contexts += [[kind, _WIDER[at]] for kind, at in contexts if at in _WIDER]
+    return [
+        row["type"],
+        row["baseDefinition"],
+        contexts,
+        [_mended(stripped(each), row["id"]) for each in row["differential"]["element"]],
+    ]
+
+
+def _mended(element: dict[str, Any], profile: str) -> dict[str, Any]:
+    """The units of a vital sign's components are bound as required, though a component may be coded: meant as extensible."""
+    if profile == "vitalsigns" and element["path"] == "Observation.component.value[x]":
+        element["binding"]["strength"] = "extensible"
+    return element
 
 
 def _value_sets(published: dict[str, Any]) -> Iterator[str]:

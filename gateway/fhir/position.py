@@ -1,4 +1,4 @@
-"""The line of a JSON text on which an element stands, so that an editor can be sent there."""
+"""The line and column of a JSON text at which an element stands, so that an editor can be sent there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ _value = JSONDecoder(parse_int=str, parse_float=str).raw_decode  # of a value, a
 
 
 def line_of(text: str, expression: str) -> int:
-    """The line, from 1, of the element that a FHIRPath names; of the nearest parent when the element is absent.
+    """The line of place_of."""
+    return place_of(text, expression)[0]
+
+
+def place_of(text: str, expression: str) -> tuple[int, int]:
+    """Line and column, from 1, of the element that a FHIRPath names; of the nearest parent when the element is absent.
 
     text        one JSON document that was read without error
     expression  as Issues carry it: Patient.name[0].given[1]; a choice may be named without its type (value)
@@ -27,7 +32,7 @@ def line_of(text: str, expression: str) -> int:
             if item is None:
                 break
             position = item
-    return text.count("\n", 0, position) + 1
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
 
 
 def _after_blank(text: str, position: int) -> int:

@@ -48,6 +48,7 @@ class Source:
     receive       how it sends: {"mllp": {...}} | {"http": {}} | {"folder": {"path": …}}
     send          where and how it receives: {"mllp": {"host":…, "port":…}} | {"http": {"url":…}} | {"folder": {"path":…}}, plus
                   "events": {"Task.accepted": "ADT^A08", …} — which event becomes which outbound table
+    validation    of what it sends, against R4 in full and the profiles: off, warn (issues are kept with the message), refuse (quarantine)
     options       the format's own settings: encoding, version, facility names, success rule, code editions
     """
 
@@ -62,3 +63,4 @@ class Source:
     send: Mapping[str, Any] = field(default_factory=dict)
     events: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    validation: str = "off"

@@ -97,6 +97,7 @@ class Compiler:
 
     def _children_checks(self, node: Node, type_name: str, root: Node, label: str) -> list[Check]:
         if type_name == "Resource" and node.children:  # Bundle.entry.resource.code: known when it is met
+
             def check_resource(item: Item, place: Place, visit: Visit) -> None:
                 if item[1] != "Resource":
                     self.item_check(node, item[1], root, label)(item, place, visit)
@@ -280,9 +281,9 @@ def _value_checks(node: Node, label: str) -> list[Check]:
         found.append(lambda item, place, visit: fits(item[0], pattern) or rules.no_fit(pattern, label, place, visit))
     if limit:
         found.append(
-            lambda item, place, visit: rules.too_long(limit, label, place, visit)
-            if type(item[0]) is str and len(item[0]) > limit
-            else None
+            lambda item, place, visit: (
+                rules.too_long(limit, label, place, visit) if type(item[0]) is str and len(item[0]) > limit else None
+            )
         )
     if low is not None or high is not None:
         found.append(rules.within(low, high, label))

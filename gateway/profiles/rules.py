@@ -152,7 +152,9 @@ def within(low: Any, high: Any, label: str) -> Check:
                 found = compare([item], [(limit, item[1], None)])
                 if found and found[0][0] is False:
                     shown = _shown(limit)
-                    visit.add("value", f"{label} 要求{zh} {shown}，请改正", f"{label} wants {en} {shown}; correct it", place)
+                    visit.add(
+                        "value", f"{label} 要求{zh} {shown}，请改正", f"{label} wants {en} {shown}; correct it", place
+                    )
 
     return check
 

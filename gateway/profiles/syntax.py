@@ -1,8 +1,8 @@
 """FHIRPath text → tree of tuples. FHIRPath 2.0 grammar, but for aggregate variables and quantity literals with calendar words.
 
-    ("literal", value, type) · ("this",) · ("variable", name) · ("member", name) · ("call", name, arguments) ·
-    ("dot", left, right) · ("index", left, index) · ("unary", operator, operand) · ("binary", operator, left, right) ·
-    ("type", operator, left, type name) · ("empty",)
+("literal", value, type) · ("this",) · ("variable", name) · ("member", name) · ("call", name, arguments) ·
+("dot", left, right) · ("index", left, index) · ("unary", operator, operand) · ("binary", operator, left, right) ·
+("type", operator, left, type name) · ("empty",)
 """
 
 from __future__ import annotations

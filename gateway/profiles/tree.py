@@ -117,6 +117,8 @@ def _apply(node: Node, element: dict[str, Any]) -> None:
     if bound.get("strength") in ("required", "extensible") and "valueSet" in bound:
         node.binding = (bound["strength"], bound["valueSet"])
     known = {row["key"] for row in node.constraints}
-    node.constraints += [row for row in element.get("constraint", ()) if row["key"] not in known and row.get("expression")]
+    node.constraints += [
+        row for row in element.get("constraint", ()) if row["key"] not in known and row.get("expression")
+    ]
     if "slicing" in element:
         node.slicing = {**(node.slicing or {}), **element["slicing"]}

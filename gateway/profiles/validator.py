@@ -1,11 +1,13 @@
 """Validates a document: structure, invariants, bindings, extensions, Bundles, and the profiles it claims or is asked for.
 
-    Validator(Definitions.of(Path("conformance/profiles")), terminology).validate(document, ["http://…"], "create")
+Validator(Definitions.of(Path("conformance/profiles")), terminology).validate(document, ["http://…"], "create")
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from gateway.fhir.check import check
@@ -79,7 +81,9 @@ class Validator:
         place: Place = (None, name)
         visit = Visit(Findings(), self._member_of, self._time_limit_s)
         if mode == "update" and "id" not in document:
-            visit.add("required", "更新的资源须有 id，请补充", "a resource to be updated needs its id: add it", (place, "id"))
+            visit.add(
+                "required", "更新的资源须有 id，请补充", "a resource to be updated needs its id: add it", (place, "id")
+            )
         for url in profiles:
             self._conform(url, document, place, visit, document, asked=True)
         self._resource(document, place, visit, document, "", frozenset(profiles))
@@ -96,10 +100,11 @@ class Validator:
     ) -> None:
         """One resource with all that it contains."""
         name, around = type_of(resource), visit.surroundings
-        known, kind = around.bundle, around.kind
+        known, nearest = around.bundle, around.around
         if name == "Bundle":
-            known, kind = bundles.index(resource), str(resource.get("type"))
-        before = visit.enter(Surroundings(resource, container, known, full_url, kind))
+            known, nearest = bundles.index(resource), resource
+        kind = str(nearest.get("type", ""))
+        before = visit.enter(Surroundings(resource, container, known, full_url, nearest, kind))
         try:
             if name == "Bundle":
                 bundles.check(resource, place, visit)
@@ -128,7 +133,13 @@ class Validator:
         self._resource(resource, place, visit, resource, full_url)
 
     def _conform(
-        self, url: str, resource: dict[str, Any], place: Place, visit: Visit, container: dict[str, Any], asked: bool = False
+        self,
+        url: str,
+        resource: dict[str, Any],
+        place: Place,
+        visit: Visit,
+        container: dict[str, Any],
+        asked: bool = False,
     ) -> None:
         name = type_of(resource)
         at = place if asked else ((place, "meta"), "profile")
@@ -277,4 +288,18 @@ def _path(place: Place, visit: Visit) -> str:
     return ".".join([str(visit.surroundings.resource.get("resourceType")), *reversed(names)])
 
 
-__all__ = ["Mode", "Validator"]
+PROFILES = Path(__file__).resolve().parents[2] / "conformance" / "profiles"
+
+
+@functools.cache
+def default() -> Validator:
+    """With the profiles of this project. Raises Invalid when one of them cannot be used."""
+    return Validator(Definitions.of(PROFILES))
+
+
+def validate(document: dict[str, Any], profiles: Sequence[str] = (), mode: Mode = "") -> list[Issue]:
+    """Every issue of a document, by the default validator: what $validate answers."""
+    return default().validate(document, profiles, mode)
+
+
+__all__ = ["Mode", "Validator", "default", "validate"]

@@ -20,14 +20,14 @@ class Surroundings(NamedTuple):
     container  the resource whose contained resources it may refer to
     bundle     what references within the nearest Bundle may say → resource; {} when there is none
     full_url   of its entry
-    kind       the type of that Bundle
+    around     that Bundle, and kind its type
     """
-
 
     resource: dict[str, Any]
     container: dict[str, Any]
     bundle: dict[str, dict[str, Any]]
     full_url: str = ""
+    around: dict[str, Any] = {}  # noqa: RUF012 (never changed)
     kind: str = ""
 
 
@@ -100,10 +100,22 @@ def resolved(text: str, surroundings: Surroundings) -> dict[str, Any] | None:
     text = text.partition("#")[0]
     if ":" not in text and surroundings.full_url.startswith("http"):
         base = surroundings.full_url.rsplit("/", 2)[0]
-        found = bundle.get(f"{base}/{text}") or bundle.get(f"{base}/{text.partition('/_history/')[0]}")
+        found = _version_of(f"{base}/{text}", bundle)
         if found is not None:
             return found
-    return bundle.get(text) or bundle.get(text.partition("/_history/")[0])
+    return _version_of(text, bundle)
+
+
+def _version_of(text: str, bundle: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """The resource under this text; one of another version, or of none, where a version is asked for, only in the latter case."""
+    found = bundle.get(text)
+    plain, _, version = text.partition("/_history/")
+    if found is None and version:
+        found = bundle.get(plain)
+        meta = found.get("meta") if found else None
+        if type(meta) is dict and meta.get("versionId", version) != version:
+            return None
+    return found
 
 
 __all__ = ["MemberOf", "Overtime", "Surroundings", "Visit", "resolved"]

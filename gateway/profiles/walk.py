@@ -162,7 +162,7 @@ def plan(type_name: str) -> Plan:
             properties[element.name] = entry
         if is_primitive(element.type) and element.type != "xhtml":
             at = f"{type_name}.{element.path_name}"
-            properties["_" + element.name] = Property("object", element.path_name, "Element", at, (), ("", ""))
+            properties["_" + element.name] = Property("object", element.path_name, element.type, at, (), ("", ""))
     rules: list[Rule] = []
     current, by_hand = type_name, _by_hand(type_name)
     while current:
@@ -217,7 +217,9 @@ def _by_hand(type_name: str) -> frozenset[str]:
 def _rules(path: str) -> tuple[Rule, ...]:
     words = _words()
     return tuple(
-        Rule(key, severity, human.rstrip("."), compiled(expression), words.get(key) or f"不符合 R4 规则，请修正：{human}")
+        Rule(
+            key, severity, human.rstrip("."), compiled(expression), words.get(key) or f"不符合 R4 规则，请修正：{human}"
+        )
         for key, severity, human, expression in _constraints().get(path, ())
         if expression and key not in _CHECKED
     )
