@@ -65,6 +65,9 @@ from gateway.plans.take_back import take_back
 from gateway.plans.take_up import Plans
 from gateway.profiles.definition import Definitions
 from gateway.profiles.validator import Validator
+from gateway.profiles import policy
+from gateway.profiles.definition import Definitions
+from gateway.profiles.validator import Validator
 from gateway.referral.rule import Referral
 from gateway.settings import Settings, listening_allowed
 from gateway.store.backoff import BackOff
@@ -127,9 +130,11 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     parameters = custom_parameters.CustomParameters(store)
     parameters.refresh()
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
+    validator = Validator(Definitions.of(settings.profiles), time_limit_s=settings.validate_time_limit_s)
+    judges = () if settings.validate_writes == "off" else (policy.rule(settings.validate_writes, validator),)
     door = Door(
         store,
-        rules=(referral.task_rule, referral.request_rule, plans.task_rule, plans.plan_rule, custom_parameters.rule),
+        rules=(referral.task_rule, referral.request_rule, plans.task_rule, plans.plan_rule, custom_parameters.rule, *judges),
         consequences=(
             referral.consequence,
             plans.consequence,
@@ -170,7 +175,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     worker = Worker(
         store,
         door,
-        functools.partial(translate, exchange, settings),
+        functools.partial(translate, exchange, settings, validator),
         hooks=(_identify, _overlay, functools.partial(_fold, _plan_options(settings))),
         stored=lambda: _ring((*outbox_loops, *answer_loops)),
         answer=functools.partial(_answer, exchange),
@@ -328,10 +333,12 @@ def complete(
     return made
 
 
-def translate(exchange: Exchange, settings: Settings, message: Message) -> Conversion:
+def translate(exchange: Exchange, settings: Settings, validator: Validator, message: Message) -> Conversion:
     """What the inbox asks of a received message."""
     source = exchange.source(message.source)
     made = complete(exchange, settings, message.body, source, message.control_id, instant(message.received_at))
+    if source.validation != "off" and made.bundle.get("entry"):
+        made.issues = [*made.issues, *policy.judged(made.bundle, source.validation, validator)]
     ledger = msgspec.json.encode([entry.as_json() for entry in made.ledger])
     return Conversion(made.bundle if made.bundle.get("entry") else None, made.issues, ledger, made.table, made.removals)
 

@@ -162,3 +162,12 @@ def test_every_setting_is_told_in_both_languages() -> None:
         assert any("一" <= letter <= "鿿" for letter in field.title), name
         assert field.description, name
         assert not any("一" <= letter <= "鿿" for letter in field.description), name
+
+
+def test_every_list_is_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = [name for name, field in settings.Settings.model_fields.items() if isinstance(field.default, tuple)]
+    assert {"sites", "cors_origins"} <= set(lists)
+    for name in lists:
+        text = "Patient, Observation" if name == "full_text" else "one, two"
+        monkeypatch.setenv(settings.variable(name), text)
+        assert list(getattr(settings.read(), name)) == text.split(", ")
