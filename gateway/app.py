@@ -49,6 +49,7 @@ from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication, mount
 from gateway.interactions.operation import Operations
+from gateway.interactions.stored_terminology import StoredTerminology
 from gateway.operations import convert, registry, validate
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
@@ -74,6 +75,8 @@ from gateway.store.backoff import BackOff
 from gateway.store.contract import Job, Message, Store, Transaction
 from gateway.store.loop import Loop
 from gateway.store.sql import open_store
+from gateway.terminology.service import LocalTerminology
+from gateway.terminology.shelf import Folders, Published
 
 log = logging.getLogger(__name__)
 Document = dict[str, Any]
@@ -97,6 +100,7 @@ class Gateway:
     plans_loop: Loop
     answers: Answers
     answer_loops: tuple[Loop, ...]
+    codes: Folders
 
     def drain(self) -> int:
         """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
@@ -108,6 +112,7 @@ class Gateway:
     def reload(self) -> None:
         """Take tables and codes as they are on the disk now. Raises Invalid for a wrong row: then nothing has changed."""
         self.exchange.reload()
+        self.codes.forget()
         seed.organizations(self.door, _organisations(self.exchange))
 
     def close(self) -> None:
@@ -129,12 +134,22 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     store = open_store(settings.database_url, restrict)
     parameters = custom_parameters.CustomParameters(store)
     parameters.refresh()
+    codes = Folders((settings.mappings / "sites" / "codes", settings.mappings / "codes"))
+    written = StoredTerminology(store)
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
     validator = Validator(Definitions.of(settings.profiles), time_limit_s=settings.validate_time_limit_s)
     judges = () if settings.validate_writes == "off" else (policy.rule(settings.validate_writes, validator),)
     door = Door(
         store,
-        rules=(referral.task_rule, referral.request_rule, plans.task_rule, plans.plan_rule, custom_parameters.rule, *judges),
+        rules=(
+            referral.task_rule,
+            referral.request_rule,
+            plans.task_rule,
+            plans.plan_rule,
+            custom_parameters.rule,
+            written.rule,
+            *judges,
+        ),
         consequences=(
             referral.consequence,
             plans.consequence,
@@ -156,6 +171,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             full_text=frozenset(settings.full_text),
             page_lifetime_s=settings.page_lifetime_s,
         ),
+        terminology=LocalTerminology((written, codes, Published())),
     )
     seed.organizations(door, _organisations(exchange))
     back_off = BackOff(settings.retry_first_s, settings.retry_ceiling_s)
@@ -209,6 +225,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         Loop("plans", Further(store, door, _plan_options(settings)).step, threads=1, idle_s=600.0),
         answers,
         answer_loops,
+        codes,
     )
 
 

@@ -10,10 +10,11 @@ An Operation is a definition, as published, and the function that performs it. P
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gateway.fhir.check import check
 from gateway.fhir.elements import structure
 from gateway.fhir.errors import Issue, Malformed, Unsupported
 from gateway.fhir.primitive import PRIMITIVES
@@ -224,10 +225,15 @@ def _value(parameter: Parameter, key: str, value: Any, place: str, issues: list[
     wanted = parameter.type
     given = key.removeprefix("value")
     # Clients write uri where canonical or string is meant, and the reverse: the text tells no difference.
-    if given.lower() == wanted.lower() or (isinstance(value, str) and _is_text(wanted)):
-        if isinstance(value, str) and _is_text(wanted):
-            return _of_text(parameter, value, issues, place)
-        return value
+    if isinstance(value, str) and _is_text(wanted):
+        return _of_text(parameter, value, issues, place)
+    if given.lower() == wanted.lower():
+        found = check({"resourceType": "Parameters", "parameter": [{"name": parameter.name, key: value}]})
+        errors = [issue for issue in found if issue.severity in ("error", "fatal")]
+        if not errors:
+            return value
+        issues += [replace(issue, expression=(place,)) for issue in errors]
+        return None
     issues.append(_wrong(parameter, place))
     return None
 
@@ -326,7 +332,7 @@ def _written(pairs: Iterable[tuple[str, Any]], known: Sequence[Parameter], where
 
 
 def _typed(type_name: str, value: Any) -> Document:
-    """value[x] of a parameter; a definition may leave the type open ("*"), then the caller gives {valueX: …} itself."""
-    if not structure(type_name):
+    """value[x] of a parameter; a definition may leave the type open (Element), then the caller gives {valueX: …} itself."""
+    if type_name == "Element" or not structure(type_name):
         return dict(value)
     return {f"value{type_name[0].upper()}{type_name[1:]}": value}
