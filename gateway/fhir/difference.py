@@ -17,6 +17,8 @@ from gateway.fhir.elements import Element, Structure, structure
 
 Document = dict[str, Any]
 
+ALIGNED_MAX = 1_000_000
+
 
 def difference(first: Document, second: Document) -> Document:
     """The Parameters of a FHIRPath Patch, without operations where there is no difference.
@@ -94,8 +96,9 @@ def _deleted(path: str, element: Element, value: Any, _shadow: Any) -> list[Part
 
 def _list(path: str, element: Element, first: list[Any], second: list[Any]) -> Iterator[Parts]:
     """From the end to the beginning, so that what was said of a place stays true."""
-    aligned = SequenceMatcher(None, [_key(item) for item in first], [_key(item) for item in second], autojunk=False)
-    for tag, low, high, begin, end in reversed(aligned.get_opcodes()):
+    for tag, low, high, begin, end in reversed(
+        _aligned([_key(item) for item in first], [_key(item) for item in second])
+    ):
         if tag == "equal":
             continue
         paired = min(high - low, end - begin)
@@ -105,7 +108,15 @@ def _list(path: str, element: Element, first: list[Any], second: list[Any]) -> I
             index = {"name": "index", "valueInteger": low + paired + number}
             yield [_code("insert"), _path(path), index, _value("value", element, item)]
         for number in reversed(range(paired)):
-            yield from _one(f"{path}[{low + number}]", element, first[low + number], second[begin + number])
+            if not _same(first[low + number], second[begin + number]):
+                yield from _one(f"{path}[{low + number}]", element, first[low + number], second[begin + number])
+
+
+def _aligned(first: list[bytes], second: list[bytes]) -> list[tuple[str, int, int, int, int]]:
+    """What is equal, and what stands in its place, as difflib says it; very long lists place by place, for that costs their product."""
+    if len(first) * len(second) > ALIGNED_MAX:
+        return [("replace", 0, len(first), 0, len(second))]
+    return list(SequenceMatcher(None, first, second, autojunk=False).get_opcodes())
 
 
 def _one(path: str, element: Element, first: Any, second: Any) -> Iterator[Parts]:

@@ -12,6 +12,7 @@ from gateway.identity.grade import Graded, candidates, graded
 from gateway.identity.resolve import replaced_by
 from gateway.interactions.change import Document
 from gateway.interactions.operation import Asked, Operation
+from gateway.interactions.write import refuse_invalid
 from gateway.operations.published import published
 
 COUNT = 10
@@ -30,6 +31,7 @@ def match(asked: Asked) -> Document:
         raise Invalid(
             zh="参数 resource 应为 Patient。", en="The parameter resource is a Patient: send one.", at="resource"
         )
+    refuse_invalid([("", described)])
     count = asked.one("count", COUNT)
     if count < 1:
         raise Malformed("value", zh="count 应为正整数。", en="count is a whole number above 0.", at="count")

@@ -21,6 +21,7 @@ from gateway.interactions.change import Document
 from gateway.interactions.document import instant
 from gateway.interactions.operation import Asked, Operation
 from gateway.interactions.referrers import parameters_for
+from gateway.interactions.write import refuse_invalid
 from gateway.operations.published import own
 from gateway.operations.trial import trial
 from gateway.search.query import Clause, Query, Value
@@ -38,6 +39,8 @@ def merge(asked: Asked) -> Document:
     """
     survivor, obsolete = _named(asked, "target"), _named(asked, "source")
     result = asked.one("result-patient")
+    if result is not None:
+        refuse_invalid([("", result)])
 
     def work(within: Transaction) -> Document:
         before = within.current([("Patient", survivor), ("Patient", obsolete)])

@@ -13,6 +13,7 @@ from gateway.interactions.change import Document
 from gateway.interactions.operation import Asked, Operation
 from gateway.operations.published import published
 
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 LISTS = ("profile", "security", "tag")
 
 
@@ -59,7 +60,8 @@ def _of_all(asked: Asked) -> Document:
     for name in ("security", "tag"):
         if codings := [_coding(system, code) for system, code in found[f"_{name}"]]:
             meta[name] = codings
-    return meta
+    # JSON of FHIR knows no empty object: that nothing is borne is said.
+    return meta or {"extension": [{"url": ABSENT, "valueCode": "not-applicable"}]}
 
 
 def _coding(system: str, code: str) -> Document:
