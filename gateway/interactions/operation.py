@@ -332,7 +332,7 @@ def _written(pairs: Iterable[tuple[str, Any]], known: Sequence[Parameter], where
 
 
 def _typed(type_name: str, value: Any) -> Document:
-    """value[x] of a parameter; a definition may leave the type open ("*"), then the caller gives {valueX: …} itself."""
-    if not structure(type_name):
+    """value[x] of a parameter; a definition may leave the type open (Element), then the caller gives {valueX: …} itself."""
+    if type_name == "Element" or not structure(type_name):
         return dict(value)
     return {f"value{type_name[0].upper()}{type_name[1:]}": value}
