@@ -19,6 +19,7 @@ from gateway.interactions.operation import Asked, Operation
 from gateway.interactions.search import for_persons
 from gateway.operations.document_bundle import of_composition
 from gateway.operations.published import own
+from gateway.store.page_list import LIST_MAX
 from gateway.store.row_id import now_us
 
 LOINC = "http://loinc.org"
@@ -128,7 +129,7 @@ def _section(asked: Asked, section: Section) -> Document:
         }
     lines = [_line(resource) for resource in resources]
     if more:
-        lines.append(f"只列出最近 {_SECTION_MAX} 项 · only the latest {_SECTION_MAX} are listed")
+        lines.append("更早的未列出 · earlier ones are not listed")
     entry = [{"reference": f"{one['resourceType']}/{one['id']}"} for one in resources]
     return made | {"text": _narrative("generated", lines), "entry": entry}
 
@@ -139,6 +140,8 @@ def _filling(asked: Asked, section: Section) -> tuple[list[Document], bool]:
     seen: set[Any] = set()
     for kind, criteria in section.searches:
         for resource in _newest(asked, kind, criteria):
+            if resource is None:
+                return found, True
             if not section.standing(resource):
                 continue
             if section.kinds:
@@ -153,7 +156,8 @@ def _filling(asked: Asked, section: Section) -> tuple[list[Document], bool]:
     return found, False
 
 
-def _newest(asked: Asked, kind: str, criteria: tuple[tuple[str, str], ...]) -> Iterator[Document]:
+def _newest(asked: Asked, kind: str, criteria: tuple[tuple[str, str], ...]) -> Iterator[Document | None]:
+    """Newest first; None at the end where a sorted search goes no further, though there are more."""
     order = {
         "AllergyIntolerance": "-date",
         "MedicationStatement": "-effective",
@@ -162,10 +166,15 @@ def _newest(asked: Asked, kind: str, criteria: tuple[tuple[str, str], ...]) -> I
     }.get(kind, "-date")
     query = asked.door.query(kind, [("patient", asked.id), *criteria, ("_sort", order)])
     query = replace(for_persons(asked.door, query, asked.principal), count=_PAGE)
+    count = 0
     while True:
         page = asked.door.store.search(query, asked.principal)
         yield from (document.read(version.content) for version in page.matches)
+        count += len(page.matches)
         if not page.next:
+            return
+        if count >= LIST_MAX:
+            yield None
             return
         query = replace(query, after=page.next)
 

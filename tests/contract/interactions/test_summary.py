@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication
-from gateway.operations import registry
+from gateway.operations import registry, summary
 
 TOOL = Path(__file__).parents[4] / "shared" / "tools" / "official-check" / "official-check"
 CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -81,6 +81,30 @@ def test_each_section_shows_what_stands_now(client: TestClient) -> None:
 def test_a_section_without_content_says_why_and_a_full_one_does_not(client: TestClient) -> None:
     for section in sections(client.get("/Patient/p/$summary").json()).values():
         assert ("emptyReason" in section) != ("entry" in section)
+
+
+def test_what_a_section_leaves_out_is_told(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for id in ("b1", "b2"):
+        client.put(
+            f"/Procedure/{id}",
+            json={
+                "resourceType": "Procedure",
+                "id": id,
+                "status": "completed",
+                "code": concept(id),
+                "subject": SUBJECT,
+            },
+        )
+    whole = sections(client.get("/Patient/p/$summary").json())["47519-4"]
+    assert (len(entries(whole)), "earlier" in whole["text"]["div"]) == (2, False)
+    monkeypatch.setattr(summary, "_SECTION_MAX", 1)
+    cut = sections(client.get("/Patient/p/$summary").json())["47519-4"]
+    assert (len(entries(cut)), "earlier" in cut["text"]["div"]) == (1, True)
+    monkeypatch.setattr(summary, "_SECTION_MAX", 200)
+    monkeypatch.setattr(summary, "LIST_MAX", 1)
+    monkeypatch.setattr(summary, "_PAGE", 1)
+    cut = sections(client.get("/Patient/p/$summary").json())["47519-4"]
+    assert (len(entries(cut)), "earlier" in cut["text"]["div"]) == (1, True)
 
 
 def test_a_summary_needs_its_patient_and_stores_nothing(client: TestClient) -> None:
