@@ -10,7 +10,7 @@ from gateway.fhir.canonical import BASE
 from gateway.fhir.check import check
 
 ROOT = Path(__file__).parents[2]
-PROFILES = sorted((ROOT / "conformance" / "profiles").glob("*.json"))
+PROFILES = sorted((ROOT / "conformance" / "profiles").glob("extension-*.json"))
 OF_CODE = re.compile(r"\bextension\(\"([a-z0-9-]+)\"")
 OF_DATA = re.compile(re.escape(BASE) + r"/StructureDefinition/([a-z0-9-]+)")
 
