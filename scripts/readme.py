@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 IN_WORDS = {
     "data_dir": ("`~/.local/share/alliance-gateway`", "`~/.local/share/alliance-gateway`"),
     "database_url": ("数据文件夹里的 `gateway.sqlite`", "`gateway.sqlite` in the data folder"),
+    "profiles": ("程序旁边的 `conformance/profiles`", "`conformance/profiles` beside the program"),
     "mappings": ("程序旁边的 `mappings`", "`mappings` beside the program"),
     "public_url": ("由地址与端口得出", "from host and port"),
 }

@@ -1,8 +1,10 @@
-"""How fast documents are read, checked and indexed, beside fhir.resources' R4B models parsing the same documents.
+"""How fast documents are read, checked, validated in full and indexed, beside fhir.resources' R4B models parsing the same documents.
 
     python tests/bench/validate.py [--rounds N]
 
-Prints a ratio for each document and one over all; times are of this machine and hour, ratios travel.
+check is what every write pays: structure, required codes, the common invariants. full adds every invariant of R4, bindings,
+extensions. profile adds a profile: what R4 publishes for vital signs where it applies, and for each type one made here with slices,
+a pattern and an invariant. Prints a ratio for each document and one over all; times are of this machine and hour, ratios travel.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from gateway.fhir.check import check
 from gateway.fhir.document import read, write
+from gateway.profiles.definition import Definitions
+from gateway.profiles.validator import Validator
 from gateway.search.extract import extract
 
 SID = "http://alliance.example/gateway/sid/99A"
@@ -73,6 +77,13 @@ DOCUMENTS: list[dict[str, Any]] = [
         "id": "b1",
         "meta": META,
         "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+                ]
+            }
+        ],
         "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}], "text": "血压"},
         "subject": {"reference": "Patient/p1"},
         "encounter": {"reference": "Encounter/e1"},
@@ -125,6 +136,41 @@ DOCUMENTS: list[dict[str, Any]] = [
 ]
 
 
+PROFILE = "http://alliance.example/gateway/StructureDefinition/bench-"
+
+
+def profile(resource_type: str) -> dict[str, Any]:
+    """A profile of the usual kind on a type: cardinality, a slice by value, a pattern, an invariant."""
+    return {
+        "url": PROFILE + resource_type,
+        "type": resource_type,
+        "baseDefinition": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
+        "differential": {
+            "element": [
+                {
+                    "path": resource_type,
+                    "constraint": [
+                        {
+                            "key": "b-1",
+                            "severity": "error",
+                            "human": "An id",
+                            "expression": "meta.exists() and id.exists()",
+                        }
+                    ],
+                },
+                {"path": f"{resource_type}.meta", "min": 1},
+                {"path": f"{resource_type}.meta.source", "min": 1, "patternUri": META["source"]},
+                {
+                    "path": f"{resource_type}.meta.tag",
+                    "slicing": {"discriminator": [{"type": "value", "path": "system"}], "rules": "open"},
+                },
+                {"path": f"{resource_type}.meta.tag", "sliceName": "demo", "max": "1"},
+                {"path": f"{resource_type}.meta.tag.system", "fixedUri": "http://alliance.example/gateway/tag"},
+            ]
+        },
+    }
+
+
 def microseconds(work: Callable[[], object], rounds: int) -> float:
     """The best of five runs, so that a neighbour's work does not count."""
     best = float("inf")
@@ -140,16 +186,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=300)
     rounds = parser.parse_args().rounds
-    totals = [0.0] * 5
-    print(f"{'µs each':20}{'read':>8}{'check':>8}{'index':>8}{'write':>8}{'R4B':>10}{'R4B / (read + check)':>24}")
+    totals = [0.0] * 7
+    validator = Validator(Definitions([profile(document["resourceType"]) for document in DOCUMENTS]))
+    print(f"{'µs each':20}{'read':>8}{'check':>8}{'full':>8}{'profile':>8}{'index':>8}{'write':>8}{'R4B':>10}"
+          f"{'R4B / (read + check)':>24}{'R4B / (read + full)':>24}")  # fmt: skip
     for document in DOCUMENTS:
         data = write(document)
         parsed = read(data)
         assert check(parsed) == [], check(parsed)
+        wanted = [PROFILE + document["resourceType"]]
+        assert not [issue for issue in validator.validate(parsed, wanted) if issue.severity == "error"]
         model = get_fhir_model_class(document["resourceType"])
         times = [
             microseconds(lambda data=data: read(data), rounds),  # type: ignore[misc]
             microseconds(lambda parsed=parsed: check(parsed), rounds),  # type: ignore[misc]
+            microseconds(lambda parsed=parsed: validator.validate(parsed), rounds),  # type: ignore[misc]
+            microseconds(lambda parsed=parsed, wanted=wanted: validator.validate(parsed, wanted), rounds),  # type: ignore[misc]
             microseconds(lambda parsed=parsed: extract(parsed), rounds),  # type: ignore[misc]
             microseconds(lambda parsed=parsed: write(parsed), rounds),  # type: ignore[misc]
             microseconds(lambda data=data, model=model: model.model_validate_json(data), max(rounds // 10, 5)),  # type: ignore[misc]
@@ -157,13 +209,18 @@ def main() -> None:
         totals = [total + time for total, time in zip(totals, times, strict=True)]
         show(document["resourceType"], times)
     show("all", totals)
-    print(f"checked resources a second, one core: {len(DOCUMENTS) * 1e6 / totals[1]:.0f}; read and checked: "
-          f"{len(DOCUMENTS) * 1e6 / (totals[0] + totals[1]):.0f}")  # fmt: skip
+    print(f"resources a second, one core: checked {rate(totals[1])}, read and checked {rate(totals[0] + totals[1])}, "
+          f"validated in full {rate(totals[2])}, with profiles {rate(totals[3])}, R4B {rate(totals[6])}")  # fmt: skip
+
+
+def rate(total: float) -> str:
+    return f"{len(DOCUMENTS) * 1e6 / total:.0f}"
 
 
 def show(name: str, times: list[float]) -> None:
-    cells = "".join(f"{time:8.1f}" for time in times[:4])
-    print(f"{name:20}{cells}{times[4]:10.1f}{times[4] / (times[0] + times[1]):22.1f} x")
+    cells = "".join(f"{time:8.1f}" for time in times[:6])
+    ratios = (times[6] / (times[0] + times[1]), times[6] / (times[0] + times[2]))
+    print(f"{name:20}{cells}{times[6]:10.1f}{ratios[0]:22.1f} x{ratios[1]:22.1f} x")
 
 
 if __name__ == "__main__":

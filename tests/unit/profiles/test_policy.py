@@ -28,7 +28,10 @@ def test_off_says_nothing_warn_keeps_and_refuse_stays_an_error() -> None:
 ])  # fmt: skip
 def test_a_rest_write_is_refused_only_where_the_policy_says_so(chosen: str, role: str, refused: bool) -> None:
     rule = policy.rule(chosen, Validator())
-    change, within = SimpleNamespace(resource_type="Patient", after=WRONG), SimpleNamespace(principal=Principal("x", role=role))
+    change, within = (
+        SimpleNamespace(resource_type="Patient", after=WRONG),
+        SimpleNamespace(principal=Principal("x", role=role)),
+    )
     if refused:
         with pytest.raises(Invalid) as caught:
             rule(change, within)  # type: ignore[arg-type]
