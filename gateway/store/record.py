@@ -35,9 +35,10 @@ WITH member AS (
 ), found AS (
   SELECT n.rid, 0 AS far FROM near n
   UNION ALL
-  SELECT t.rid, 1 AS far FROM near n {cross} JOIN index_exact e ON e.rid = n.rid
-    {cross} JOIN resource t ON t.type = e.system AND t.id = e.code
-   WHERE e.{is_type} AND e.system <> 'Patient'
+  SELECT t.rid, 1 AS far FROM (
+    SELECT DISTINCT e.system AS type, e.code AS id FROM near n {cross} JOIN index_exact e ON e.rid = n.rid
+     WHERE e.{is_type} AND e.system <> 'Patient'
+  ) g {cross} JOIN resource t ON t.type = g.type AND t.id = g.id
 ), ranked AS (
   SELECT f.rid AS rid, min(f.far) AS far FROM found f GROUP BY f.rid
 )
