@@ -276,9 +276,19 @@ def _value_checks(node: Node, label: str) -> list[Check]:
     found: list[Check] = []
     fixed, pattern, low, high, limit = node.fixed, node.pattern, node.low, node.high, node.max_length
     if fixed is not None:
-        found.append(lambda item, place, visit: equals(item[0], fixed) or rules.not_fixed(fixed, label, place, visit))
+
+        def check_fixed(item: Item, place: Place, visit: Visit) -> None:
+            if not equals(item[0], fixed):
+                rules.not_fixed(fixed, label, place, visit)
+
+        found.append(check_fixed)
     if pattern is not None:
-        found.append(lambda item, place, visit: fits(item[0], pattern) or rules.no_fit(pattern, label, place, visit))
+
+        def check_pattern(item: Item, place: Place, visit: Visit) -> None:
+            if not fits(item[0], pattern):
+                rules.no_fit(pattern, label, place, visit)
+
+        found.append(check_pattern)
     if limit:
         found.append(
             lambda item, place, visit: (

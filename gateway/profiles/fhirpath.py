@@ -129,8 +129,8 @@ def _step(tree: Tree, first: bool = False) -> Step:
     function = functions.PLAIN[name]
     compiled_arguments = [_expression(each) for each in arguments]
     if not compiled_arguments:
-        return lambda focus, this, scope: function(focus, scope)  # type: ignore[call-arg, arg-type]
-    return lambda focus, this, scope: function(focus, scope, *[each(this, scope) for each in compiled_arguments])  # type: ignore[arg-type]
+        return lambda focus, this, scope: function(focus, scope)
+    return lambda focus, this, scope: function(focus, scope, *[each(this, scope) for each in compiled_arguments])
 
 
 def _member(name: str, first: bool) -> Step:

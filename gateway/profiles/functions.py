@@ -41,7 +41,7 @@ def same(left: Item, right: Item) -> bool | None:
         order = moment.compare(one, other)
         return None if order is None else order == 0
     if one is None and other is None:
-        return left[2] == right[2]
+        return bool(left[2] == right[2])
     return bool(one == other)
 
 
@@ -226,14 +226,14 @@ def _to_integer(focus: Items, scope: Scope) -> Items:
     value = focus[0][0] if focus else None
     if type(value) is str and re.fullmatch(r"[+-]?\d{1,18}", value):
         return number(int(value))
-    return number(int(value)) if type(value) in (int, bool) else []
+    return number(int(value)) if type(value) is int or type(value) is bool else []
 
 
 def _to_decimal(focus: Items, scope: Scope) -> Items:
     value = focus[0][0] if focus else None
     if type(value) is str and re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,18})?", value):
         return number(Decimal(value))
-    return number(Decimal(value)) if _is_number(value) else []
+    return number(Decimal(value)) if type(value) is int or isinstance(value, Decimal) else []
 
 
 def _to_string(focus: Items, scope: Scope) -> Items:
