@@ -160,8 +160,8 @@ class _Reader:
         else:
             values = self.values("token", self.text)
         if not has_system:
-            # A code element has one implied system, which no document carries and the index does not know.
-            values = tuple(replace(value, system=None) for value in values if value.code or value.system is None)
+            # A code element has one implied system, which no document carries: it is indexed without one.
+            values = tuple(replace(value, system="") for value in values if value.code or value.system is None)
         return Clause(index, "token", values, "not" if modifier in ("not", "not-in") else "")
 
     def uri(self, index: str, modifier: str) -> Clause:

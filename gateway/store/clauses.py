@@ -39,6 +39,7 @@ class Builder:
         self._principal = principal
         self._restrict = restrict
         self._depth = 0
+        self.row = "r.rid"
 
     def visible(self, types: Types, row: str = "r") -> str:
         """Current resources of these types that the principal may see."""
@@ -51,22 +52,24 @@ class Builder:
         ]
         return f"NOT {row}.deleted AND {any_of(kinds)}"
 
-    def found(self, types: Types, clauses: Sequence[Clause], version: bool = False) -> str:
-        """FROM and WHERE of what these types have that is visible and satisfies every clause: r, and v where its version is wanted.
+    def found(self, types: Types, clauses: Sequence[Clause]) -> str:
+        """FROM and WHERE of what these types have that is visible and satisfies every clause: r.
 
-        Where one clause is sure to find few, they come first, by the order of the tables: CROSS JOIN is SQLite's word for it.
+        Where one clause is sure to find few, or is the only one and gives each row once, its rows come first, by the order of the
+        tables: CROSS JOIN is SQLite's word for it. self.row is then theirs, by which an index may have them in order.
         """
         groups = grouped(types, clauses)
         first = anchor(groups)
-        self._draft.is_anchored = first is not None
         tables, joined = "resource r", []
-        if first is not None and _is_set(groups[first][0]):
+        if len(groups) == 1 and _gives_each_once(types, groups[0]):
+            tables = f"({self._rows(types, groups.pop())}) w CROSS JOIN resource r"
+            first = 0
+        elif first is not None and _is_set(groups[first][0]):
             tables = f"(SELECT DISTINCT rid FROM ({self._rows(types, groups.pop(first))}) a) w CROSS JOIN resource r"
-            joined.append("r.rid = w.rid")
             first = len(groups)
-        if version:
-            tables += " CROSS JOIN version v"
-            joined.append("v.rid = r.rid AND v.version = r.version")
+        if tables != "resource r":
+            joined, self.row = ["r.rid = w.rid"], "w.rid"
+        self._draft.is_anchored = first is not None
         conditions = [*joined, self.visible(types)]
         conditions += [
             self._condition(types, group, "r", first not in (None, place)) for place, group in enumerate(groups)
@@ -272,6 +275,24 @@ def grouped(types: Types, clauses: Sequence[Clause]) -> list[list[Clause]]:
         )
         groups.setdefault(clause.parameter if together else place, []).append(clause)
     return list(groups.values())
+
+
+def _gives_each_once(types: Types, group: Sequence[Clause]) -> bool:
+    """Whether a clause is one equality, which a resource satisfies by one entry only; an index has its rows in their order."""
+    clause = group[0]
+    if (
+        clause.kind not in ("token", "reference")
+        or clause.modifier
+        or clause.chain is not None
+        or len(clause.values) != 1
+    ):
+        return False
+    value = clause.values[0]
+    return (
+        bool(value.code)
+        and (value.system is not None if clause.kind == "token" else bool(value.system))
+        and (clause.parameter not in _COLUMNS and numbers(types, clause.parameter).startswith("parameter = "))
+    )
 
 
 def _is_set(clause: Clause) -> bool:

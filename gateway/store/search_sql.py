@@ -125,15 +125,21 @@ def _following(
 
 
 def _page_statement(draft: Draft, types: Types, query: Query, principal: Principal, restrict: Restriction) -> str:
-    found = Builder(draft, principal, restrict).found(types, query.clauses, version=True)
+    builder = Builder(draft, principal, restrict)
+    found = builder.found(types, query.clauses)
     by, order = _order(query.sort)
     if query.after:
         mark = _read_mark(query.after, [str, int] if query.sort else [int])
         if query.sort:
             found += f" AND (r.id, r.rid) {by} ({draft.mark(mark[0])}, {draft.mark(mark[1])})"
         else:
-            found += f" AND r.rid > {draft.mark(mark[0])}"
-    return f"SELECT {_COLUMNS} {found} ORDER BY {order} LIMIT {draft.mark(query.count + 1)}"
+            found += f" AND {builder.row} > {draft.mark(mark[0])}"
+    # The rows of the page first, then their documents: those of what is sorted away are never read.
+    within = order if query.sort else builder.row
+    page = f"SELECT r.rid, r.type, r.id, r.version {found} ORDER BY {within} LIMIT {draft.mark(query.count + 1)}"
+    return (
+        f"SELECT {_COLUMNS} FROM ({page}) r JOIN version v ON v.rid = r.rid AND v.version = r.version ORDER BY {order}"
+    )
 
 
 def _order(sort: Sequence[Sort]) -> tuple[str, str]:

@@ -338,6 +338,36 @@ def test_the_capability_statement_is_what_the_server_does(client: httpx2.Client)
         assert client.get("", params={parameter["name"]: value}).status_code == 200, parameter
 
 
+def test_a_record_is_searched_by_its_compartment_and_types_together(client: httpx2.Client) -> None:
+    for kind, id, more in (
+        ("Patient", "c1", {"meta": {"tag": [{"system": "urn:t", "code": "compartment"}]}}),
+        ("Flag", "c1", {"status": "active", "code": {"text": "x"}, "subject": {"reference": "Patient/c1"}}),
+    ):
+        answer = client.put(f"/{kind}/{id}", json={"resourceType": kind, "id": id, **more})
+        assert answer.status_code in (200, 201), answer.text
+
+    def found(answer: httpx2.Response) -> list[str]:
+        assert answer.status_code == 200, answer.text
+        return [f"{one['resource']['resourceType']}/{one['resource']['id']}" for one in answer.json().get("entry", ())]
+
+    assert found(client.get("/Patient/c1/Flag?patient=c1")) == ["Flag/c1"]
+    assert found(client.get("/Patient/c1/*")) == ["Patient/c1", "Flag/c1"]
+    assert client.get("/Patient/c1/Organization").status_code == 404
+    tagged = "urn:t|compartment"
+    assert found(client.get("", params={"_type": "Patient,Flag", "_tag": tagged})) == ["Patient/c1"]
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    both = client.post("/_search?_type=Patient", content=f"_tag={tagged}", headers=form)
+    assert found(both) == ["Patient/c1"]
+    assert found(client.post("/Patient/_search?active:missing=true", content=f"_tag={tagged}", headers=form)) == [
+        "Patient/c1"
+    ]
+    page = client.get("/Patient/c1/*?_count=1").json()
+    links = {link["relation"]: link["url"] for link in page["link"]}
+    assert "/Patient/c1/*?" in links["self"]
+    assert found(client.get(links["next"])) == ["Flag/c1"]
+    assert client.get(links["next"][:-3] + "abc").status_code == 400
+
+
 def test_the_capability_statement_is_a_valid_resource(client: httpx2.Client) -> None:
     from gateway.fhir import document
     from gateway.fhir.check import check

@@ -41,7 +41,7 @@ def test_a_token_is_read(text: str, system: str | None, code: str) -> None:
 
 
 def test_the_implied_system_of_a_code_is_not_asked_of_the_index() -> None:
-    assert clause("Patient", "gender", "http://hl7.org/fhir/administrative-gender|male").values[0].system is None
+    assert clause("Patient", "gender", "http://hl7.org/fhir/administrative-gender|male").values[0].system == ""
 
 
 def test_comma_separated_values_are_alternatives_and_repeated_parameters_are_all_asked() -> None:
@@ -107,7 +107,11 @@ def test_a_quantity_has_a_unit() -> None:
     assert (comparable.parameter, value.prefix, value.code) == ("value-quantity:canonical", "gt", "g")
     assert (value.low, value.high) == (0.0054, 0.0054)
     as_written = clause("Observation", "value-quantity", "5.4||mg")
-    assert (as_written.parameter, as_written.values[0].system, as_written.values[0].code) == ("value-quantity", None, "mg")
+    assert (as_written.parameter, as_written.values[0].system, as_written.values[0].code) == (
+        "value-quantity",
+        None,
+        "mg",
+    )
     mixed = clause("Observation", "value-quantity", "5.4||mg,5.4|http://unitsofmeasure.org|mg")
     assert [one.parameter for one in mixed.either] == ["value-quantity", "value-quantity:canonical"]
 
@@ -120,6 +124,71 @@ def test_a_string_is_folded_as_the_index_folds() -> None:
 
 def test_phonetic_is_answered_by_the_index_of_names() -> None:
     assert clause("Patient", "phonetic", "zhang").parameter == "name"
+
+
+def test_chains_and_reverse_chains_stand_in_each_other() -> None:
+    found = clause("Patient", "_has:Observation:patient:encounter.location:Location._has:Device:location:type", "x")
+    assert (found.parameter, found.reverse, found.target_types) == ("patient", True, ("Observation",))
+    inner = found.chain
+    assert inner is not None
+    assert (inner.parameter, inner.target_types) == ("encounter", ("Encounter",))
+    assert inner.chain is not None
+    assert (inner.chain.parameter, inner.chain.target_types) == ("location", ("Location",))
+    last = inner.chain.chain
+    assert last is not None
+    assert (last.parameter, last.reverse) == ("location", True)
+    assert last.chain is not None
+    assert (last.chain.parameter, last.chain.kind) == ("type", "token")
+
+
+def test_an_untyped_chain_asks_types_that_read_it_alike_together() -> None:
+    found = clause("Observation", "subject.name", "x")
+    assert found.kind == "string" or found.chain is not None or found.kind == "either"
+    links = found.either or (found,)
+    assert {kind for link in links for kind in link.target_types} >= {"Patient", "Location"}
+    assert all(link.chain is not None and link.chain.kind == "string" for link in links)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "parameter", "kind"),
+    [
+        ("code:text", "sugar", "code:text", "string"),
+        ("identifier:of-type", "urn:t|MR|12", "identifier:of-type", "token"),
+        ("subject:identifier", "urn:x|1", "subject:identifier", "token"),
+        ("code-value-quantity", "urn:x|1$gt5", "code-value-quantity", "composite"),
+        ("code-value-quantity", "1$5|http://unitsofmeasure.org|mg", "code-value-quantity:canonical", "composite"),
+        ("_list", "42", "item", "reference"),
+    ],
+)
+def test_a_modifier_asks_the_entries_it_means(name: str, text: str, parameter: str, kind: str) -> None:
+    found = clause("Observation", name, text)
+    assert (found.parameter, found.kind) == (parameter, kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("code:in", "http://x.example/vs"),
+        ("code:below", "1"),
+        ("status:text", "x"),
+        ("code:of-type", "a|b|c"),
+        ("identifier:of-type", "a|b"),
+        ("code-value-quantity", "urn:x|1"),
+        ("code-value-quantity", "urn:x|1$5$6"),
+        ("_content", "x"),
+        ("_list", "$current-allergies"),
+        ("_contained", "true"),
+        ("_filter", "x"),
+        ("_query", "x"),
+        ("_type", "Patient"),
+        ("_compartmentLastUpdated", "2020"),
+        ("subject:below", "Patient/1"),
+        ("_include", "x:*"),
+    ],
+)
+def test_what_cannot_be_asked_of_an_observation_is_refused_by_name(name: str, text: str) -> None:
+    (issue,) = refusal("Observation", (name, text)).issues
+    assert issue.expression == (name,)
 
 
 def test_missing_takes_a_truth() -> None:
