@@ -1,7 +1,7 @@
 """A whole record for $everything: what belongs to a compartment, and what that refers to, in one statement over the index alone.
 
 Members     rows that refer to the compartment's resource by one of its parameters (compartments.py), and that resource itself
-Referred    what members refer to under any indexed parameter, one level; another person's Patient is never among it
+Referred    what members refer to under any indexed parameter, one level; of Patients only whom an encounter is of, never another person
 Order       the compartment's resource first, then by row: what never changes. So a page goes on behind the last one's row, and a
             resource that is there all the while is on one page, and on one only, whoever writes meanwhile
 """
@@ -37,7 +37,7 @@ WITH member AS (
   UNION ALL
   SELECT t.rid, 1 AS far FROM (
     SELECT DISTINCT e.system AS type, e.code AS id FROM near n {cross} JOIN index_exact e ON e.rid = n.rid
-     WHERE e.{is_type} AND e.system <> 'Patient'
+     WHERE e.{is_type} AND {others}
   ) g {cross} JOIN resource t ON t.type = g.type AND t.id = g.id
 ), ranked AS (
   SELECT f.rid AS rid, min(f.far) AS far FROM found f GROUP BY f.rid
@@ -126,6 +126,7 @@ def _of_one(draft: Draft, asked: Record, principal: Principal, restrict: Restric
         # SQLite walks the tables in the order written; PostgreSQL knows better by itself.
         cross="" if draft.is_postgres else "CROSS",
         is_type=_IS_TYPE.format("e"),
+        others=_others(compartment),
         focal=focal,
         visible=visible,
         narrowed=narrowed,
@@ -184,6 +185,15 @@ def _listed(compartment: str) -> str:
             for number in parameter_numbers(kind, code)
         }
     )
+
+
+@functools.cache
+def _others(compartment: str) -> str:
+    """Which references lead out of a record: those to Patients do not, but for an encounter's subject."""
+    if compartment == "Patient":
+        return "e.system <> 'Patient'"
+    subject = {number for code in ("subject", "patient") for number in parameter_numbers(compartment, code)}
+    return f"(e.system <> 'Patient' OR e.{_in(subject)})"
 
 
 @functools.cache

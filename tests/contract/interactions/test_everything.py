@@ -154,8 +154,13 @@ def test_dates_of_care_narrow_and_what_has_no_date_stays(record: TestClient) -> 
     assert "Observation/by" not in listed(everything(record, "?start=2026-03-05"))
 
 
-def test_an_encounter_has_a_record_too(record: TestClient) -> None:
-    assert modes(everything(record, place="Encounter/e")) == {"Encounter/e": "match", "Observation/in": "match"}
+def test_an_encounter_has_a_record_too_with_whom_it_is_of_and_nobody_else(record: TestClient) -> None:
+    put(record, observation("in", encounter={"reference": "Encounter/e"}, focus=[{"reference": "Patient/q"}]))
+    assert modes(everything(record, place="Encounter/e")) == {
+        "Encounter/e": "match",
+        "Observation/in": "match",
+        "Patient/p": "include",
+    }
 
 
 def test_the_records_of_all_patients(record: TestClient) -> None:
