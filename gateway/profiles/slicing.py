@@ -158,10 +158,8 @@ def satisfies(node: Node, item: Item, visit: Visit) -> bool:
             return False
         if _says(child) and found and not any(satisfies(child, each, visit) for each in found):
             return False
-    for each in node.slices.values():
-        if _says(each) and not satisfies(each, item, visit) and each.minimum:
-            return False
-    return True
+    wanted = [each for each in node.slices.values() if each.minimum and _says(each)]
+    return all(satisfies(each, item, visit) for each in wanted)
 
 
 def _items(item: Item, name: str) -> list[Item]:

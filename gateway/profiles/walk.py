@@ -174,7 +174,8 @@ def plan(type_name: str) -> Plan:
 
 def _property(type_name: str, element: Element) -> Property | None:
     path = f"{_declared(type_name, element)}.{element.path_name}{'[x]' if element.is_choice else ''}"
-    rules = tuple(rule for rule in _rules(path) if "." not in element.type)
+    by_hand = _by_hand(type_name)
+    rules = tuple(rule for rule in _rules(path) if "." not in element.type and rule.key not in by_hand)
     bound = _bindings().get(path, ("", ""))
     if element.type == "Extension":
         kind = "modifier" if element.name == "modifierExtension" else "extension"

