@@ -64,8 +64,6 @@ from gateway.plans.planned import Options
 from gateway.plans.same_deed import fold
 from gateway.plans.take_back import take_back
 from gateway.plans.take_up import Plans
-from gateway.profiles.definition import Definitions
-from gateway.profiles.validator import Validator
 from gateway.profiles import policy
 from gateway.profiles.definition import Definitions
 from gateway.profiles.validator import Validator
@@ -136,8 +134,9 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     parameters.refresh()
     codes = Folders((settings.mappings / "sites" / "codes", settings.mappings / "codes"))
     written = StoredTerminology(store)
+    terminology = LocalTerminology((written, codes, Published()))
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
-    validator = Validator(Definitions.of(settings.profiles), time_limit_s=settings.validate_time_limit_s)
+    validator = Validator(Definitions.of(settings.profiles), terminology, time_limit_s=settings.validate_time_limit_s)
     judges = () if settings.validate_writes == "off" else (policy.rule(settings.validate_writes, validator),)
     door = Door(
         store,
@@ -171,7 +170,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             full_text=frozenset(settings.full_text),
             page_lifetime_s=settings.page_lifetime_s,
         ),
-        terminology=LocalTerminology((written, codes, Published())),
+        terminology=terminology,
     )
     seed.organizations(door, _organisations(exchange))
     back_off = BackOff(settings.retry_first_s, settings.retry_ceiling_s)

@@ -6,6 +6,7 @@ of a Chinese name.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,17 +63,27 @@ def typed(text: str) -> Callable[[Sequence[str]], bool]:
     is_latin = compact.isascii() and compact.isalpha()
 
     def matches(texts: Sequence[str]) -> bool:
-        folded = [fold(one) for one in texts]
+        folded = [_folded(one) for one in texts]
         if folded and folded[0].startswith(whole):
             return True
         for name in folded[1:]:
             if all(word in name for word in words):
                 return True
-            if is_latin and is_han(name) and any(compact in spelling for spelling in pinyin(name, False)):
+            if is_latin and is_han(name) and any(compact in spelling for spelling in _spelled(name)):
                 return True
         return False
 
     return matches
+
+
+# A person types letter by letter, and each letter goes through a whole code system: the caches of search are too small for one.
+_folded = functools.lru_cache(maxsize=100_000)(fold.__wrapped__)
+
+
+@functools.lru_cache(maxsize=50_000)
+def _spelled(name: str) -> tuple[str, ...]:
+    found: tuple[str, ...] = pinyin.__wrapped__(name, False)
+    return found
 
 
 def _number(asked: Asked, name: str) -> Any:
