@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from queue import Empty, LifoQueue
+from queue import Empty, Full, LifoQueue
 from typing import Any
 
 import psycopg
@@ -128,10 +128,12 @@ class Database:
         try:
             yield Reader(self.dialect, raw)
         finally:
-            if raw.broken or raw.closed or self._points.full():
+            try:
+                if raw.broken or raw.closed:
+                    raise Full
+                self._points.put_nowait(raw)
+            except Full:
                 raw.close()
-            else:
-                self._points.put(raw)
 
     def _postgres_kept(self) -> psycopg.Connection[Any]:
         """A kept connection that is alive as far as can be seen without asking, or a new one."""
