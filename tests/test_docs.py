@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway import cli
+from gateway.operations import registry
 from gateway.settings import Settings, variable
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +145,17 @@ def test_the_readme_lists_every_command_in_the_words_of_the_code(language: str) 
         expected[f"gateway {command.name}"] = zh if language == "zh" else en
     shown = {name: cells[-1] for name, cells in table_rows(text_of(language), r"gateway [a-z]+").items()}
     assert shown == expected
+
+
+@pytest.mark.parametrize("language", READMES)
+def test_the_readme_lists_every_operation(language: str) -> None:
+    """Each has its place in the first column of a table, and none stands there that is not performed."""
+    shown = {
+        code
+        for row in re.findall(r"^\| (`\$[^|]+)\|", text_of(language), re.MULTILINE)
+        for code in re.findall(r"`\$([a-z-]+)`", row)
+    }
+    assert shown == {*registry.find(), "convert"}
 
 
 @pytest.mark.parametrize("language", READMES)

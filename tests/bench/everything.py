@@ -1,6 +1,6 @@
 """$everything of 25, 100 and 300 resources beside a search that answers as many of the same entries, in turns: a ratio, not a rate.
 
-    python tests/bench/everything.py [--seconds 1.0] [--rounds 5] [--connections 16] [--postgres URL]
+    python -m tests.bench.everything [--seconds 1.0] [--rounds 5] [--connections 16] [--postgres URL]
 
 Both are served by one uvicorn of the same settings; the load comes from this process. The server's own CPU time a request stands
 beside the rates, because other work on the machine disturbs those. A share of 100 % says that a whole record, gathered from every
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from read import load, server
+from tests.bench.read import load, server
 
 SIZES = (25, 100, 300)
 STAFF = 8
