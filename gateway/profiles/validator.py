@@ -150,9 +150,7 @@ class Validator:
         try:
             check_profile = self.compiler.profile(url)
         except (Invalid, ValueError) as error:
-            issues = error.issues if isinstance(error, Invalid) else (Issue("invalid", str(error), str(error)),)
-            for issue in issues:
-                visit.add("not-supported", f"{url}：{issue.zh}", f"{url}: {issue.en}", at)
+            _unusable(url, error, at, visit)
             return
         if check_profile is None:
             visit.add(
@@ -174,6 +172,8 @@ class Validator:
             check_profile((resource, name, None), place, visit)
         except Overtime:
             visit.over(place)
+        except (Invalid, ValueError) as error:  # what stands deeper in the profile is compiled when a document has it
+            _unusable(url, error, at, visit)
         finally:
             if before is not None:
                 visit.enter(before)
@@ -227,12 +227,20 @@ class Validator:
                 check_extension((value, "Extension", None), place, visit)
             except Overtime:
                 visit.over(place)
+            except (Invalid, ValueError) as error:
+                _unusable(url, error, place, visit)
 
     def _reference(self, value: dict[str, Any], place: Place, visit: Visit) -> None:
         text = value.get("reference")
         bundle = visit.surroundings.bundle
         if bundle and type(text) is str:
             bundles.check_reference(text, place, visit)
+
+
+def _unusable(url: str, error: Invalid | ValueError, place: Place, visit: Visit) -> None:
+    issues = error.issues if isinstance(error, Invalid) else (Issue("invalid", str(error), str(error)),)
+    for issue in issues:
+        visit.add("not-supported", f"{url}：{issue.zh}", f"{url}: {issue.en}", place)
 
 
 def _other_type(place: Place, visit: Visit) -> None:

@@ -273,9 +273,12 @@ def test_a_profile_that_is_not_known_is_an_error_when_asked_for_and_a_warning_wh
 
 
 def test_a_profile_that_names_no_element_of_r4_is_told_by_its_path() -> None:
-    wrong = profile("wrong", {"path": "Patient.nickname", "min": 1})
-    (issue,) = [i for i in Validator(Definitions([wrong])).validate(patient(), [wrong["url"]]) if i.severity == "error"]
-    assert "Patient.nickname" in issue.en
+    for path in ("Patient.nickname", "Patient.name.nickname"):
+        wrong = profile("wrong", {"path": path, "min": 1})
+        validator = Validator(Definitions([wrong]))
+        found = validator.validate(patient(name=[{"text": "单试甲"}]), [wrong["url"]])
+        (issue,) = [each for each in found if each.severity == "error"]
+        assert path in issue.en
 
 
 def test_a_definition_without_elements_is_refused() -> None:
