@@ -34,7 +34,7 @@ def run(asked: Asked) -> Document:
             else:
                 other_map = service(asked).concept_map
                 matches += found.translate(code.system, code.code, target_system, _known(asked), other_map)
-    distinct = [match for number, match in enumerate(matches) if match not in matches[:number]]
+    distinct = list({repr(match): match for match in matches}.values())
     result = any(match.equivalence not in NOT_A_MATCH for match in distinct)
     pairs: list[tuple[str, Any]] = [("result", result)]
     if not result:

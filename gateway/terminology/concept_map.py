@@ -13,8 +13,6 @@ import msgspec
 
 from gateway.fhir.errors import Invalid
 
-_DEPTH = 8  # of maps that name another map for what they do not list
-
 REVERSED = {"wider": "narrower", "narrower": "wider", "subsumes": "specializes", "specializes": "subsumes"}
 NOT_A_MATCH = ("unmatched", "disjoint")
 
@@ -115,9 +113,13 @@ class ConceptMap:
         target_system: str,
         given: Given,
         other_map: Callable[[str], ConceptMap | None],
-        depth: int = 0,
+        asked: set[tuple[str, str]] | None = None,
     ) -> Iterator[Match]:
-        """What a code is, in one system where that is named. system: "" where none is known, then every group counts."""
+        """What a code is, in one system where that is named. system: "" where none is known, then every group counts.
+
+        asked  the maps that were asked for what others do not list, with their target: each is asked once
+        """
+        asked = set() if asked is None else asked
         for group, by_code in zip(self._groups, self._forward, strict=True):
             if (system and _bare(group.source) != system) or (target_system and _bare(group.target) != target_system):
                 continue
@@ -127,7 +129,7 @@ class ConceptMap:
                     if all((other.system, other.value) in given.get(other.property, ()) for other in target.depends_on):
                         yield self._match(group, target)
             elif group.unmapped is not None:
-                yield from self._unmapped(group, group.unmapped, system, code, given, other_map, depth)
+                yield from self._unmapped(group, group.unmapped, system, code, given, other_map, asked)
 
     def reverse(self, system: str, code: str, source_system: str) -> Iterator[Match]:
         """The codes whose target this one is; the relation is told from its side."""
@@ -160,17 +162,18 @@ class ConceptMap:
         code: str,
         given: Given,
         other_map: Callable[[str], ConceptMap | None],
-        depth: int,
+        asked: set[tuple[str, str]],
     ) -> Iterator[Match]:
         if unmapped.mode == "provided":
             yield Match("equal", _coding(group.target, group.target_version, code, ""), (), self.url)
         elif unmapped.mode == "fixed" and unmapped.code:
             coding = _coding(group.target, group.target_version, unmapped.code, unmapped.display)
             yield Match("inexact", coding, (), self.url)
-        elif unmapped.mode == "other-map" and depth < _DEPTH:
+        elif unmapped.mode == "other-map" and (unmapped.url, group.target) not in asked:
+            asked.add((unmapped.url, group.target))
             other = other_map(unmapped.url)
             if other is not None:
-                yield from other.translate(system, code, _bare(group.target), given, other_map, depth + 1)
+                yield from other.translate(system, code, _bare(group.target), given, other_map, asked)
 
 
 def _coding(system: str, version: str, code: str, display: str) -> dict[str, Any]:

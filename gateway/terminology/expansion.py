@@ -15,6 +15,7 @@ from gateway.terminology.value_set import Library, Member, ValueSet
 
 Document = dict[str, Any]
 LIMIT = 10_000
+DEPTH = 50
 
 _LEFT_OUT = ("meta", "text", "contained", "compose", "expansion")
 
@@ -143,16 +144,27 @@ def _asked_for(designation: Designation, asked: Collection[str] | None) -> bool:
 
 
 def _nested(rows: Sequence[tuple[Member, Document]]) -> list[Document]:
-    """What a code system nests stays so, as far as the concepts above are members too."""
+    """What a code system nests stays so, as far as the concepts above are members too; what is nested in a circle comes last."""
     by_code = {(member.system, member.code): row for member, row in rows if member.whole}
+    depth: dict[tuple[str, str], int] = {}
     top: list[Document] = []
-    for member, row in rows:
-        above: Document | None = None
-        if member.whole and member.code_system is not None:
-            for parent in member.code_system.parents(member.code):
-                # Parents in a circle would leave nobody at the top.
-                if (member.system, parent) in by_code and member.code not in member.code_system.ancestors(parent):
-                    above = by_code[member.system, parent]
-                    break
-        (top if above is None else above.setdefault("contains", [])).append(row)
-    return top
+    waiting = list(rows)
+    for _ in range(DEPTH):  # a parent may be listed behind its children
+        later: list[tuple[Member, Document]] = []
+        for member, row in waiting:
+            key = (member.system, member.code)
+            parents = member.code_system.parents(member.code) if member.whole and member.code_system else ()
+            above = [(member.system, parent) for parent in parents if (member.system, parent) in by_code]
+            placed = next((parent for parent in above if depth.get(parent, DEPTH) < DEPTH), None)
+            if placed is not None:
+                by_code[placed].setdefault("contains", []).append(row)
+                depth[key] = depth[placed] + 1
+            elif above:
+                later.append((member, row))
+            else:
+                top.append(row)
+                depth[key] = 1
+        if len(later) == len(waiting):
+            break
+        waiting = later
+    return top + [row for _, row in waiting]

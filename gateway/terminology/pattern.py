@@ -1,7 +1,7 @@
 """Regular expressions that others wrote, as far as they are sure to end soon.
 
-Python's engine tries again for every way to part the text. Patterns are refused whose repetitions hold further repetitions or choices
-(exponential), and those with more than three repetitions without bound (the fourth power of the length, and worse).
+Python's engine tries every way to part the text. Patterns are refused whose repetitions hold further repetitions or choices, and those
+that leave too many ways: each repetition without bound counts as many as a text has characters, each choice its alternatives.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from gateway.fhir.errors import Unsupported
 
 LENGTH = 500
-TEXT = 1000
-OPEN = 3
+TEXT = 200
+WAYS = 50_000
 
 
 def compiled(pattern: str) -> Callable[[str], bool]:
@@ -23,7 +23,7 @@ def compiled(pattern: str) -> Callable[[str], bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the pattern's own making: [[a] may mean something else one day
-            if len(pattern) > LENGTH or _open(re._parser.parse(pattern), False) > OPEN:  # type: ignore[attr-defined]
+            if len(pattern) > LENGTH or _ways(re._parser.parse(pattern), False) > WAYS:  # type: ignore[attr-defined]
                 raise _refused()
             found = re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
@@ -31,34 +31,33 @@ def compiled(pattern: str) -> Callable[[str], bool]:
     return lambda text: len(text) <= TEXT and found.fullmatch(text) is not None
 
 
-def _open(parsed: Any, inside: bool) -> int:
-    """How many repetitions without bound there are."""
-    count = 0
+def _ways(parsed: Any, inside: bool) -> int:
+    """How many ways there are to part a text by a pattern."""
+    ways = 1
     for operator, argument in parsed:
         name = str(operator)
         if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
-            most = argument[1]
+            least, most, repeated = int(argument[0]), int(argument[1]), argument[2]
             if inside:
                 raise _refused()
-            repeats = int(most) > 20
-            count += repeats + _open(argument[2], inside or int(most) > 1)
+            ways *= (min(most, TEXT) - min(least, TEXT) + 1) * _ways(repeated, most > 1)
         elif name == "SUBPATTERN":
-            count += _open(argument[3], inside)
+            ways *= _ways(argument[3], inside)
         elif name == "BRANCH":
             if inside:
                 raise _refused()
-            count += sum(_open(branch, inside) for branch in argument[1])
+            ways *= sum(_ways(branch, inside) for branch in argument[1])
         elif name not in ("LITERAL", "NOT_LITERAL", "IN", "ANY", "AT", "RANGE", "CATEGORY"):
             raise _refused()  # looking round, referring back: not in the XML Schema patterns that FHIR means
-    return count
+    return ways
 
 
 def _refused() -> Unsupported:
     return Unsupported(
         "too-costly",
-        zh="值集的正则表达式不能保证很快算完：不要在重复中再用重复或选择，不限次数的重复至多 3 处。",
+        zh="值集的正则表达式不能保证很快算完：不要在重复中再用重复或选择，不限次数的重复至多 2 处。",
         en="The value set's regular expression is not sure to end soon: no repetition or choice inside a repetition, and "
-        "at most 3 repetitions without bound.",
+        "at most 2 repetitions without bound.",
         at="ValueSet.compose.include.filter.value",
         status=422,
     )

@@ -93,8 +93,18 @@ class _Resource(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(_Resource, float_hook=Decimal)
 
-Within = tuple[str, ...]
-"""The value sets that are being looked through, the outermost first: none of them may come again."""
+STEPS = 200_000
+LISTING = 20  # steps that a listing counts as: it makes what a question only looks at
+
+
+class Within(NamedTuple):
+    """The value sets that are being looked through, the outermost first: none of them may come again.
+
+    steps  counts how often any was entered: a few that import one another several times make very many
+    """
+
+    urls: tuple[str, ...]
+    steps: list[int]
 
 
 class ValueSet:
@@ -123,12 +133,12 @@ class ValueSet:
         self._include = [_Ready(part) for part in compose.include]
         self._exclude = [_Ready(part) for part in compose.exclude]
 
-    def contains(self, system: str | None, code: str, library: Library, within: Within = ()) -> bool | None:
+    def contains(self, system: str | None, code: str, library: Library, within: Within | None = None) -> bool | None:
         """Whether it holds the code. system: None for the code of a code element, which bears none. None: cannot be told."""
-        within = self._entered(within)
         if system is None:
-            systems = dict.fromkeys(self.systems(library, within[:-1]))
-            return _any(self.contains(system, code, library, within[:-1]) for system in systems)
+            systems = dict.fromkeys(self.systems(library, within))
+            return _any(self.contains(system, code, library, within) for system in systems)
+        within = self._entered(within)
         found = _any(part.contains(system, code, library, within) for part in self._include)
         if found is False:
             return False
@@ -139,12 +149,12 @@ class ValueSet:
             return False
         return None if excluded is None else found
 
-    def members(self, library: Library, within: Within = ()) -> dict[tuple[str, str], Member]:
+    def members(self, library: Library, within: Within | None = None) -> dict[tuple[str, str], Member]:
         """Every concept, in the order of the definition.
 
         raises  NotFound for a value set that it imports and that is not here; Unsupported for what cannot be listed
         """
-        within = self._entered(within)
+        within = self._entered(within, LISTING)
         found: dict[tuple[str, str], Member] = {}
         for part in self._include:
             for member in part.members(library, within):
@@ -155,7 +165,7 @@ class ValueSet:
             found = {key: member for key, member in found.items() if not member.is_inactive}
         return found
 
-    def systems(self, library: Library, within: Within = ()) -> list[str]:
+    def systems(self, library: Library, within: Within | None = None) -> list[str]:
         """The code systems that its concepts may be of."""
         within = self._entered(within)
         found: list[str] = []
@@ -168,7 +178,7 @@ class ValueSet:
                     found += imported.systems(library, within) if imported is not None else []
         return found
 
-    def listed(self, system: str, code: str, library: Library, within: Within = ()) -> Concept | None:
+    def listed(self, system: str, code: str, library: Library, within: Within | None = None) -> Concept | None:
         """A concept as this value set or one that it imports writes it down itself; None where it takes it as it is."""
         within = self._entered(within)
         for part in self._include:
@@ -190,8 +200,9 @@ class ValueSet:
         code_system = library.code_system(system)
         return Member(system, code, None, code_system.find(code) if code_system else None, code_system)
 
-    def _entered(self, within: Within) -> Within:
-        if self.url and self.url in within:
+    def _entered(self, within: Within | None, steps: int = 1) -> Within:
+        urls, taken = within or ((), [0])
+        if self.url and self.url in urls:
             raise Unsupported(
                 "business-rule",
                 zh="值集互相引用成环，请改正其中一个的 compose。",
@@ -199,7 +210,16 @@ class ValueSet:
                 at="ValueSet.compose.include.valueSet",
                 status=422,
             )
-        return (*within, self.url)
+        taken[0] += steps
+        if taken[0] > STEPS:
+            raise Unsupported(
+                "too-costly",
+                zh="值集之间的引用太多，算不完；请减少 compose 中重复的 valueSet。",
+                en="The value sets import one another too often to be worked out: leave out repeated imports.",
+                at="ValueSet.compose.include.valueSet",
+                status=422,
+            )
+        return Within((*urls, self.url), taken)
 
 
 class _Ready:
