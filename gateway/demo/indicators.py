@@ -69,4 +69,4 @@ def _count(population: Document, threshold: int) -> str:
 def _score(score: Document | None) -> str:
     if not score or "value" not in score:
         return "" if not score else "*"
-    return f"{score['value']} {score.get('unit', '')}".strip()
+    return f"{score['value']} {score['unit']}" if "unit" in score else f"{100 * score['value']:.2f} %"

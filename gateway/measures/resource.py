@@ -33,8 +33,8 @@ from gateway.measures.suppress import TOTAL, masks
 POPULATION = "http://terminology.hl7.org/CodeSystem/measure-population"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 ABSENT_CODES = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
-PERCENT = (Decimal(100), "%")
-DAYS = (Decimal(1), "d")
+SHARE = Decimal("0.0001")  # HL7's validation: a proportion's score lies between 0 and 1 and has no unit
+DAYS = Decimal("0.01")
 
 Hidden = set[tuple[str, str]]
 
@@ -110,20 +110,27 @@ def _score(found: Tally, row: str, organisation: str | None, scoring: str, hidde
     counts = found.counts(organisation)
     needs: tuple[str, ...]
     if scoring == "proportion":
-        needs, (factor, unit) = ("numerator", "denominator"), PERCENT
+        needs, digits = ("numerator", "denominator"), SHARE
         part, whole = counts["numerator"], counts["denominator"]
     elif scoring == "continuous-variable":
-        needs, (factor, unit) = ("measure-population",), DAYS
+        needs, digits = ("measure-population",), DAYS
         part = sum(found.observed[r] for r in found.members("measure-population", organisation))
         whole = counts["measure-population"]
     else:
         return None
     if not whole:
-        return Quantity(extension=[_absent("not-a-number")])
+        return _no_score("not-a-number")
     if any((row, name) in hidden for name in needs):
-        return Quantity(extension=[_absent("masked")])
-    value = (factor * part / whole).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return Quantity(value=value, unit=unit, system="http://unitsofmeasure.org", code=unit)
+        return _no_score("masked")
+    value = (Decimal(part) / whole).quantize(digits, ROUND_HALF_UP)
+    if digits is SHARE:
+        return Quantity(value=value)
+    return Quantity(value=value, unit="d", system="http://unitsofmeasure.org", code="d")
+
+
+def _no_score(reason: str) -> Quantity:
+    """On the value, for the definition's scoring demands one: HL7's validation takes no other form."""
+    return Quantity(_value=FHIRPrimitiveExtension(extension=[_absent(reason)]))
 
 
 def _absent(reason: str) -> Extension:

@@ -133,7 +133,7 @@ def test_plans_taken_up_within_48_hours() -> None:
     )
     row = group(bundle, "plans-taken-up-48h")
     assert counts(row) == {"initial-population": 5, "denominator": 5, "numerator": 2}
-    assert row["measureScore"]["value"] == Decimal("40.00")
+    assert row["measureScore"]["value"] == Decimal("0.4000")
     assert counts(group(bundle, "plans-delivered")) == {"initial-population": 5}
 
 
@@ -148,8 +148,8 @@ def test_referrals_by_direction_and_their_closed_share() -> None:
     )
     assert counts(group(bundle, "referrals-up")) == {"initial-population": 4}
     assert counts(group(bundle, "referrals-down")) == {"initial-population": 1}
-    assert group(bundle, "referrals-closed", 0)["measureScore"]["value"] == Decimal("25.00")
-    assert group(bundle, "referrals-closed", 1)["measureScore"]["value"] == Decimal("100.00")
+    assert group(bundle, "referrals-closed", 0)["measureScore"] == {"value": Decimal("0.2500")}
+    assert group(bundle, "referrals-closed", 1)["measureScore"] == {"value": Decimal("1.0000")}
 
 
 def test_a_share_of_nobody_is_absent_with_a_reason_and_never_zero_percent() -> None:
@@ -157,7 +157,7 @@ def test_a_share_of_nobody_is_absent_with_a_reason_and_never_zero_percent() -> N
     for measure in ("plans-taken-up-48h", "referrals-closed", "average-length-of-stay"):
         score = group(bundle, measure)["measureScore"]
         assert "value" not in score
-        assert score["extension"][0]["valueCode"] == "not-a-number"
+        assert score["_value"]["extension"][0]["valueCode"] == "not-a-number"
     assert counts(group(bundle, "discharges")) == {"initial-population": 0}
 
 
@@ -166,7 +166,7 @@ def test_counts_below_the_threshold_are_masked_and_zero_is_shown() -> None:
     total = group(bundle, "discharges")["population"][0]
     assert "count" not in total
     assert total["_count"]["extension"] == MASKED
-    assert group(bundle, "average-length-of-stay")["measureScore"] == {"extension": MASKED}
+    assert group(bundle, "average-length-of-stay")["measureScore"] == {"_value": {"extension": MASKED}}
     assert counts(group(bundle, "referrals-up")) == {"initial-population": 0}
 
 
