@@ -1,6 +1,7 @@
 """Versions taken out of the store for good: old ones, or all of what was deleted with its index entries. Nothing else forgets anything.
 
 Order     the oldest rows first; what another writer holds at the moment is passed over on PostgreSQL, and found the next time
+Keeps     what a job has still to send, until it is acknowledged
 Bounds    as many versions as the limit says in one transaction; a deleted resource goes whole
 """
 
@@ -13,6 +14,11 @@ from sqlalchemy import Connection
 from gateway.store import index_write
 from gateway.store.statement import run
 
+# What a job will send, or may be told to send again, is still needed.
+_NEEDED = (
+    " AND NOT EXISTS (SELECT 1 FROM job j WHERE j.focus = r.type || '/' || r.id"
+    " AND j.state NOT IN ('acknowledged', 'superseded'){})"
+)
 _OLD = (
     "SELECT v.rid, v.version FROM resource r JOIN version v ON v.rid = r.rid "
     "WHERE v.version < r.version{} ORDER BY v.rid, v.version LIMIT ?"
@@ -26,6 +32,7 @@ _GONE = (
 def old_versions(connection: Connection, resource_type: str, id: str, limit: int) -> int:
     """Remove versions before the current one. returns how many"""
     where, values = _scope(resource_type, id)
+    where += _NEEDED.format(" AND j.version = v.version")
     rows = [tuple(row) for row in run(connection, _OLD.format(where), (*values, limit)).fetchall()]
     with index_write.sending(connection) as send:
         send.each("DELETE FROM version WHERE rid = ? AND version = ?", rows)
@@ -35,7 +42,7 @@ def old_versions(connection: Connection, resource_type: str, id: str, limit: int
 def deleted_resources(connection: Connection, resource_type: str, id: str, limit: int) -> int:
     """Remove deleted resources with every version and what the index still holds of them. returns how many versions"""
     where, values = _scope(resource_type, id)
-    statement = _GONE.format(where)
+    statement = _GONE.format(where + _NEEDED.format(""))
     if connection.dialect.name == "postgresql":
         statement += " FOR UPDATE OF r SKIP LOCKED"
     rids: list[int] = []

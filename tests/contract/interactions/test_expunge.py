@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from gateway.fhir.principal import Principal
+from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
 from gateway.interactions.http import FhirApplication
 from gateway.operations import registry
+from gateway.store.contract import Job
 
 
 @pytest.fixture
@@ -81,6 +82,21 @@ def test_a_limit_is_kept(client: TestClient) -> None:
     assert client.post("/$expunge", json={"resourceType": "Parameters"}).status_code == 400
     huge = [{"name": "limit", "valueInteger": 10**6}, {"name": "expungeDeletedResources", "valueBoolean": True}]
     assert client.post("/$expunge", json={"resourceType": "Parameters", "parameter": huge}).status_code == 400
+
+
+def test_what_a_job_has_still_to_send_is_kept(client: TestClient, door: Door) -> None:
+    with door.store.transaction(GATEWAY) as within:
+        within.add_jobs(
+            [
+                Job("send", "his", "Patient.x", "Patient/a", 1, state="queued"),
+                Job("send", "his", "Patient.x", "Patient/a", 2, state="acknowledged"),
+                Job("send", "his", "Patient.x", "Patient/gone", 1, state="dead"),
+            ]
+        )
+    assert expunge(client, "/Patient", expungePreviousVersions=True, expungeDeletedResources=True) == 1
+    assert versions(client, "/Patient/a") == ['W/"3"', 'W/"1"']
+    assert client.get("/Patient/gone/_history/1").status_code == 200
+    assert client.get("/Patient/gone").status_code == 410
 
 
 @pytest.mark.parametrize("role", ["clinic", "hospital", "regulator", "source"])
