@@ -21,15 +21,19 @@ from gateway.demo.people import Person, person
 from gateway.demo.referrals import number_of
 from gateway.fhir.canonical import BASE, RESIDENT_ID, code_system, sid
 from gateway.fhir.check_digit import is_resident_number
+from gateway.fhir.document import read
 from gateway.fhir.errors import Invalid
 from gateway.fhir.principal import GATEWAY
 from gateway.inbox.ledger import Ledger, ledger
 from gateway.interactions.door import Door
 from gateway.measures.everything import everything
+from gateway.profiles.definition import Definitions
+from gateway.profiles.validator import Validator
 from gateway.settings import Settings
 from gateway.store.contract import MessageFilter
 from gateway.store.reason import from_reason
 from gateway.store.sql import SqlStore, open_store
+from tests.which_profile import PROFILES, profiles_of
 
 DAY = "2026-11-20"
 Document = dict[str, Any]
@@ -117,6 +121,16 @@ def test_the_law_of_conservation_holds_over_enough_people_and_messages(first: Ru
     assert {one.source for one in first.ledger.balances} == set(alliance.SITES)
     assert store.counts(GATEWAY)["Patient"] >= 40
     assert {job.state for job in store.jobs()} == {"acknowledged"}
+
+
+def test_what_is_stored_holds_to_our_profiles(first: Run, store: SqlStore) -> None:
+    validator = Validator(Definitions.of(PROFILES), unknown_extensions="warn")
+    reported = [entry["resource"] for entry in read(first.report)["entry"]]
+    for resource in (*reported, *(one for kind in store.counts(GATEWAY) for one in found(store, f"{kind}?"))):
+        profiles = profiles_of(resource)
+        assert profiles or resource["resourceType"] == "Binary"
+        issues = [issue for issue in validator.validate(resource, profiles) if issue.severity in ("error", "fatal")]
+        assert issues == [], resource["resourceType"]
 
 
 def test_only_the_conflict_and_the_broken_document_are_in_quarantine(store: SqlStore) -> None:

@@ -1,4 +1,6 @@
-"""HL7's own validation of R4 over what the tables make, and over our profiles, code maps and measures: no errors.
+"""HL7's own validation over what the tables make and the demo stores, each against our profiles: no errors.
+
+So are our profiles, value sets, examples, code maps and measures themselves.
 
 It runs where the project's shared folder and a JDK are at hand; the first run builds the validator with Maven.
 """
@@ -6,15 +8,28 @@ It runs where the project's shared folder and a JDK are at hand; the first run b
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.access.policy import restrict
+from gateway.fhir.principal import GATEWAY
+from gateway.interactions.door import Door
+from gateway.measures.everything import everything
+from gateway.store.sql import open_store
+from tests.which_profile import claiming, profiles_of
+
 ROOT = Path(__file__).parents[2]
 TOOL = ROOT.parent / "shared" / "tools" / "official-check" / "official-check"
-DATA = ("mappings/codes", "mappings/sites/codes", "mappings/measures", "conformance/profiles")
+OURS = ("conformance/profiles", "conformance/valuesets", "mappings/measures")
+DATA = ("mappings/codes", "mappings/sites/codes", "conformance/examples", *OURS)
+DAY = "2026-11-20"
 OPERATIONS = "gateway/operations/definitions"
 
 pytestmark = [
@@ -30,8 +45,7 @@ pytestmark = [
 
 
 def errors(*paths: Path) -> list[str]:
-    profiles = [f"--profiles={ROOT / name}" for name in ("conformance/profiles", "mappings/measures")]
-    arguments = [part for option in profiles for part in option.split("=", 1)]
+    arguments = [part for name in OURS for part in ("--profiles", str(ROOT / name))]
     done = subprocess.run(
         [TOOL, "--level", "error", *arguments, *paths], capture_output=True, text=True, timeout=850, check=False
     )
@@ -41,18 +55,49 @@ def errors(*paths: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+def written(path: Path, resources: Iterable[dict[str, Any]]) -> Path:
+    """NDJSON of the resources, each claiming its profiles."""
+    lines = [json.dumps(claiming(resource), ensure_ascii=False) for resource in resources]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def test_what_the_tables_make_is_valid(tmp_path: Path) -> None:
     resources = [
-        json.dumps(entry["resource"], ensure_ascii=False)
+        entry["resource"]
         for case in sorted((ROOT / "mappings").glob("*/cases/*.json"))
         for entry in json.loads(case.read_text(encoding="utf-8"))["bundle"].get("entry", ())
     ]
     assert len(resources) > 100
-    made = tmp_path / "made.ndjson"
-    made.write_text("\n".join(resources) + "\n", encoding="utf-8")
-    assert errors(made) == []
+    assert errors(written(tmp_path / "made.ndjson", resources)) == []
 
 
-def test_our_profiles_code_maps_and_measures_are_valid() -> None:
+def test_what_the_demo_stores_and_reports_is_valid(tmp_path: Path) -> None:
+    demo(tmp_path, "demo", "--once", "--day", DAY)
+    report = json.loads(demo(tmp_path / "demo", "report", DAY[:7]))
+    store = open_store(f"sqlite:///{tmp_path / 'demo' / 'gateway.sqlite'}", restrict)
+    try:
+        search = everything(Door(store), GATEWAY)
+        resources = [
+            json.loads(json.dumps(resource, default=float))
+            for kind in store.counts(GATEWAY)
+            for resource in search(f"{kind}?")
+        ]
+    finally:
+        store.close()
+    assert len(resources) > 500
+    assert {resource["resourceType"] for resource in resources if not profiles_of(resource)} == {"Binary"}
+    reported = [entry["resource"] for entry in report["entry"]]
+    assert errors(written(tmp_path / "stored.ndjson", [*resources, *reported])) == []
+
+
+def demo(home: Path, *arguments: str) -> bytes:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+    ours = {"GATEWAY_DATA_DIR": str(home), "GATEWAY_PORT": "0", "GATEWAY_MLLP_PORT": "0", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-m", "gateway", *arguments]
+    return subprocess.run(command, env={**environment, **ours}, capture_output=True, timeout=300, check=True).stdout
+
+
+def test_our_profiles_examples_code_maps_and_measures_are_valid() -> None:
     operations = [path for path in sorted((ROOT / OPERATIONS).glob("*.json")) if path.name != "published.json"]
     assert errors(*(ROOT / name for name in DATA), *operations) == []
