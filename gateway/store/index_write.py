@@ -20,8 +20,22 @@ from gateway.store.statement import postgres
 
 INDEXES = (index_exact, index_range, index_text, index_pair)
 
-_ARRAYS = {"parameter": "int", "rid": "bigint", "low": "float8", "high": "float8"}  # the rest of an index is text
+_ARRAYS = {  # the rest is text
+    "parameter": "%s::int[]",
+    "rid": "%s::bigint[]",
+    "low": "%s::float8[]",
+    "high": "%s::float8[]",
+    "version": "%s::int[]",
+    "updated_at": "%s::bigint[]",
+    "deleted": "%s::boolean[]",
+    "content": "%b::bytea[]",  # in binary form: a document goes as it is, not as hexadecimal digits
+}
 _COPY_FROM_ROWS = 100
+_MOVE = (
+    "UPDATE resource SET version = m.version, updated_at = m.updated_at, deleted = m.deleted"
+    " FROM unnest(%s::int[], %s::bigint[], %s::boolean[], %s::bigint[]) AS m (version, updated_at, deleted, rid)"
+    " WHERE resource.rid = m.rid"
+)
 _FORGET = "DELETE FROM {} WHERE rid = ANY(%s)"
 
 Row = tuple[Any, ...]
@@ -31,8 +45,14 @@ class Sending(Protocol):
     """What may be sent while the way is open; nothing of it is read before its end."""
 
     def each(self, statement: str, rows: Sequence[Row]) -> None: ...
+    def move(self, rows: Sequence[Row]) -> None:
+        """Let resources' rows name another version: (version, updated_at, deleted, rid)."""
+
     def forget(self, rids: Sequence[int]) -> None:
         """Take out all index entries of these rows."""
+
+    def replace(self, rids: Sequence[int], rows: Rows) -> None:
+        """Give these rows the index entries of rows and no others. What stays as it is is not written: most of an update."""
 
     def forget_parameters(self, rids: Sequence[int], numbers: Sequence[int]) -> None:
         """Take out those of these parameters only."""
@@ -62,11 +82,24 @@ class _Sqlite:
         if rows:
             self._raw.executemany(statement, rows)
 
+    def move(self, rows: Sequence[Row]) -> None:
+        self.each("UPDATE resource SET version = ?, updated_at = ?, deleted = ? WHERE rid = ?", rows)
+
     def forget(self, rids: Sequence[int]) -> None:
         one = [(rid,) for rid in rids]
         for table in INDEXES:
             self.each(f"DELETE FROM {table.name} WHERE rid = ?", one)
         self.forget_words(rids)
+
+    def replace(self, rids: Sequence[int], rows: Rows) -> None:
+        for table, its in zip(INDEXES, rows, strict=False):
+            asked = f"SELECT {_names(table)}, rowid FROM {table.name} WHERE rid = ?"
+            standing = {row[:-1]: row[-1] for rid in rids for row in self._raw.execute(asked, (rid,))}
+            gone = standing.keys() - set(its)
+            self.each(f"DELETE FROM {table.name} WHERE rowid = ?", [(standing[row],) for row in gone])
+            self.rows(table, [row for row in its if row not in standing])
+        self.forget_words(rids)
+        self._words(rows)
 
     def forget_parameters(self, rids: Sequence[int], numbers: Sequence[int]) -> None:
         both = [(rid, number) for rid in rids for number in numbers]
@@ -82,6 +115,9 @@ class _Sqlite:
     def entries(self, rows: Rows) -> None:
         for table, its in zip(INDEXES, rows, strict=False):
             self.rows(table, its)
+        self._words(rows)
+
+    def _words(self, rows: Rows) -> None:
         self.each(full_text.INSERT_SQLITE, [(rid, " ".join(told), " ".join(rest)) for rid, told, rest in rows.content])
 
 
@@ -94,9 +130,22 @@ class _Postgres:
     def each(self, statement: str, rows: Sequence[Row]) -> None:
         self._statements += [(postgres(statement), row) for row in rows]
 
+    def move(self, rows: Sequence[Row]) -> None:
+        if rows:
+            self._statements.append((_MOVE, _columns(rows)))
+
     def forget(self, rids: Sequence[int]) -> None:
         self._statements += [(_FORGET.format(table.name), (list(rids),)) for table in INDEXES]
         self.forget_words(rids)
+
+    def replace(self, rids: Sequence[int], rows: Rows) -> None:
+        if not rids:
+            return
+        for table, its in zip(INDEXES, rows, strict=False):
+            arrays = _columns(its) if its else [[] for _ in table.c]
+            self._statements.append((_replace(table), [*arrays, list(rids)]))
+        self.forget_words(rids)
+        self._words(rows)
 
     def forget_parameters(self, rids: Sequence[int], numbers: Sequence[int]) -> None:
         statement = _FORGET + " AND parameter = ANY(%s)"
@@ -108,16 +157,15 @@ class _Postgres:
     def rows(self, table: Table, rows: Sequence[Row]) -> None:
         if len(rows) >= _COPY_FROM_ROWS:
             self._copies.append((table, rows))
-        else:
-            self.each(_insert(table), rows)
+        elif rows:
+            self._statements.append((_insert_columns(table), _columns(rows)))
 
     def entries(self, rows: Rows) -> None:
         for table, its in zip(INDEXES, rows, strict=False):
-            if len(its) >= _COPY_FROM_ROWS:
-                self._copies.append((table, its))
-            elif its:
-                arrays = [list(column) for column in zip(*its, strict=True)]
-                self._statements.append((_insert_columns(table), arrays))
+            self.rows(table, its)
+        self._words(rows)
+
+    def _words(self, rows: Rows) -> None:
         self.each(
             full_text.INSERT_POSTGRES,
             [(rid, full_text.vector(told), full_text.vector(rest)) for rid, told, rest in rows.content],
@@ -129,21 +177,42 @@ class _Postgres:
                 for statement, values in self._statements:
                     cursor.execute(statement, values)
         for table, rows in self._copies:
-            names = ", ".join(f'"{column.name}"' for column in table.c)
-            with self._raw.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy:
+            with self._raw.cursor() as cursor, cursor.copy(f'COPY "{table.name}" ({_names(table)}) FROM STDIN') as copy:
                 for row in rows:
                     copy.write_row(row)
 
 
 @cache
 def _insert(table: Table) -> str:
-    names = ", ".join(f'"{column.name}"' for column in table.c)
-    return f'INSERT INTO "{table.name}" ({names}) VALUES ({", ".join("?" * len(table.c))})'
+    return f'INSERT INTO "{table.name}" ({_names(table)}) VALUES ({", ".join("?" * len(table.c))})'
+
+
+def _columns(rows: Sequence[Row]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _names(table: Table) -> str:
+    return ", ".join(f'"{column.name}"' for column in table.c)
+
+
+def _unnested(table: Table) -> str:
+    return ", ".join(_ARRAYS.get(column.name, "%s::text[]") for column in table.c)
 
 
 @cache
 def _insert_columns(table: Table) -> str:
     """Many small rows as one array a column, which is one statement for them all."""
-    arrays = ", ".join(f"%s::{_ARRAYS.get(column.name, 'text')}[]" for column in table.c)
-    names = ", ".join(f'"{column.name}"' for column in table.c)
-    return f'INSERT INTO "{table.name}" ({names}) SELECT * FROM unnest({arrays})'
+    return f'INSERT INTO "{table.name}" ({_names(table)}) SELECT * FROM unnest({_unnested(table)})'
+
+
+@cache
+def _replace(table: Table) -> str:
+    """One look at what stands; what is not among the new goes, what did not stand comes. Both by hashing, whatever is expected."""
+    names = _names(table)
+    return (
+        f"WITH fresh AS MATERIALIZED (SELECT * FROM unnest({_unnested(table)}) AS f ({names})),"
+        f' standing AS MATERIALIZED (SELECT ctid AS place, {names} FROM "{table.name}" WHERE rid = ANY(%s)),'
+        f' gone AS (DELETE FROM "{table.name}" WHERE ctid = ANY(ARRAY('
+        f"SELECT place FROM standing WHERE ({names}) NOT IN (SELECT {names} FROM fresh))))"
+        f' INSERT INTO "{table.name}" ({names}) SELECT {names} FROM fresh EXCEPT SELECT {names} FROM standing'
+    )

@@ -32,7 +32,6 @@ _CURRENT = (
     "SELECT r.rid, r.type, r.id, v.version, v.updated_at, v.method, v.content FROM resource r "
     "LEFT JOIN version v ON v.rid = r.rid AND v.version = r.version WHERE {} ORDER BY r.type, r.id"
 )
-_MOVE = "UPDATE resource SET version = ?, updated_at = ?, deleted = ? WHERE rid = ?"
 _BATCH = 400
 
 
@@ -132,13 +131,13 @@ def write(connection: Connection, writes: Sequence[Write], located: dict[tuple[s
         # Of several writes of one resource in one transaction the last one is what is searched.
         entries[rid] = (rid, after.resource_type, () if after.deleted else one.entries)
         located[reference] = Located(rid, after)
-    rows = rows_of(entries.values())
-    old = sorted({row[-1] for row in moved})
+    old = {row[-1]: row for row in moved}  # the last move of each
+    standing, rows = (rows_of(one for one in entries.values() if (one[0] in old) is moves) for moves in (True, False))
     left = _left_of(connection, sorted({row[-1] for row in moved if row[2]}))
     with index_write.sending(connection) as send:
         if moved:
-            send.each(_MOVE, moved)
-            send.forget(old)
+            send.move(list(old.values()))
+            send.replace(sorted(old), standing)
         send.rows(resource, new)
         send.rows(version, appended)
         send.rows(index_exact, left)
