@@ -29,6 +29,7 @@ from gateway.interactions.body import Receive, read_body
 from gateway.interactions.cors import Cors
 from gateway.interactions.door import Door
 from gateway.interactions.fault import fault
+from gateway.interactions.gathered_writes import GatheredWrites
 from gateway.interactions.later import PLACE, Later
 from gateway.interactions.operation import Operations
 from gateway.interactions.read import present
@@ -73,6 +74,7 @@ class FhirApplication:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="fhir")
         self._reads_fast = bool(getattr(door.store, "reads_fast", False))
         self._gathered = getattr(door.store, "gathered", None)
+        self._writes = GatheredWrites(door, self._pool, _here, _carry_out, _packed)
         self._number = itertools.count(1)
         self._name = os.urandom(4).hex().encode()
 
@@ -117,6 +119,8 @@ class FhirApplication:
             request.body = await read_body(headers, receive, self.door.limits.body_bytes)
         if "prefer" in headers and request.preference("respond-async") and may_be_later(handle):
             handle = self._later.accept
+        if self._writes.takes(handle, request):
+            return await self._writes.answer(handle, request)
         return await asyncio.get_running_loop().run_in_executor(self._pool, _carry_out, handle, self.door, request)
 
     def _read(self, scope: Scope, headers: dict[str, str]) -> Request:
@@ -168,10 +172,18 @@ def mount(app: Starlette, application: FhirApplication, prefix: str = "/fhir") -
     app.router.routes.insert(0, FhirRoute(application, prefix))
 
 
-def _carry_out(handle: Handler, door: Door, request: Request) -> Reply:
+def _here(door: Door, request: Request) -> Door:
+    """The door under the address by which the client named this server."""
     here = copy.copy(door)
     here.base_url = request.base_url
-    reply = handle(here, request)
+    return here
+
+
+def _carry_out(handle: Handler, door: Door, request: Request) -> Reply:
+    return _packed(request, handle(_here(door, request), request))
+
+
+def _packed(request: Request, reply: Reply) -> Reply:
     if len(reply.body) >= GZIP_FROM_BYTES and _takes_gzip(request.headers.get("accept-encoding", "")):
         reply.body = gzip.compress(reply.body, compresslevel=1, mtime=0)
         reply.headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]

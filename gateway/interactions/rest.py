@@ -9,12 +9,14 @@ from gateway.fhir import document
 from gateway.fhir.errors import Invalid, Malformed, PreconditionFailed
 from gateway.fhir.outcome import outcome
 from gateway.interactions import history_page, pages
-from gateway.interactions.change import Answer
+from gateway.interactions.change import Answer, Document, Entry
 from gateway.interactions.door import Door
+from gateway.interactions.entries import single
 from gateway.interactions.http_date import not_modified
 from gateway.interactions.reply import Reply, answer, stamp
 from gateway.interactions.request import Request
 from gateway.interactions.view import refuse_part, view_of
+from gateway.interactions.write import refuse_invalid
 from gateway.store.contract import Version
 
 
@@ -64,6 +66,23 @@ def search(door: Door, request: Request) -> Reply:
 def create(door: Door, request: Request) -> Reply:
     # Some clients (fhirpy's get_or_create) put the condition of a conditional create into the URL (decision 0009).
     criteria = request.headers.get("if-none-exist", "").rpartition("?")[2] or request.criteria
+    return written(door, request, door.create(_new(request), request.principal, criteria))
+
+
+def entry_of(request: Request) -> Entry:
+    """What an unconditional create or update asks for, for who writes several together. Raises what they raise before they write."""
+    if request.method == "POST":
+        resource = _new(request)
+        refuse_invalid([("", resource)])
+        return single("POST", request.path[0], resource)
+    resource = request.resource()
+    refuse_part(resource)
+    entry = single("PUT", request.path[0], resource, id=request.path[1])
+    refuse_invalid([("", resource)])
+    return entry
+
+
+def _new(request: Request) -> Document:
     resource = request.resource()
     if resource.get("resourceType") != request.path[0]:
         raise Malformed(
@@ -73,14 +92,14 @@ def create(door: Door, request: Request) -> Reply:
             at="resourceType",
         )
     refuse_part(resource)
-    return _written(door, request, door.create(resource, request.principal, criteria))
+    return resource
 
 
 def update(door: Door, request: Request) -> Reply:
     resource = request.resource()
     refuse_part(resource)
     if_none_match = request.headers.get("if-none-match", "")
-    return _written(
+    return written(
         door,
         request,
         door.update(*_target(request), resource, request.principal, *_conditions(door, request), if_none_match),
@@ -89,7 +108,7 @@ def update(door: Door, request: Request) -> Reply:
 
 def patch(door: Door, request: Request) -> Reply:
     part = request.patch()
-    return _written(door, request, door.patch(*_target(request), part, request.principal, *_conditions(door, request)))
+    return written(door, request, door.patch(*_target(request), part, request.principal, *_conditions(door, request)))
 
 
 def delete(door: Door, request: Request) -> Reply:
@@ -117,7 +136,8 @@ def bundle(door: Door, request: Request) -> Reply:
     return answer(request, document.write(done))
 
 
-def _written(door: Door, request: Request, done: Answer) -> Reply:
+def written(door: Door, request: Request, done: Answer) -> Reply:
+    """The reply to a write: as much of the resource as the client prefers, and where its version stands."""
     version = done.version
     assert version is not None
     location = f"{door.base_url}/{version.resource_type}/{version.id}/_history/{version.version}"
