@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tests.which_profile import APPLIES, PROFILES, profiles_of, table, url
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "conformance" / "examples").glob("*.json"))
 VALUE_SETS = sorted((ROOT / "conformance" / "valuesets").glob("*.json"))
+TYPES = list(dict.fromkeys(row["type"] for row in table("profiles.csv")))
 NAMES = {row["name"] for row in table("profiles.csv")}
 Document = dict[str, Any]
 
@@ -69,6 +71,19 @@ def test_profiles_value_sets_and_code_systems_hold_to_r4() -> None:
     assert len(NAMES) >= 40
     for path in (*(PROFILES / f"{name}.json" for name in NAMES), *VALUE_SETS):
         assert [issue.en for issue in check(read(path))] == [], path.name
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_the_readme_lists_every_profile(name: str) -> None:
+    rows = re.findall(
+        r"^\| (\w+) \| (\[.*\(conformance/profiles/.*) \|$", (ROOT / name).read_text(encoding="utf-8"), re.M
+    )
+    shown = [
+        (kind, each) for kind, row in rows for each in re.findall(r"\(conformance/profiles/([a-z0-9-]+)\.json\)", row)
+    ]
+    assert shown == [
+        (row["type"], row["name"]) for row in sorted(table("profiles.csv"), key=lambda row: TYPES.index(row["type"]))
+    ]
 
 
 def test_every_profile_applies_to_something_and_no_other_is_named() -> None:
