@@ -14,29 +14,30 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Table
 
 from gateway.store import full_text
+from gateway.store.arrays import Bigints, Booleans, Documents, Doubles, Integers, Texts
 from gateway.store.index_rows import Rows
 from gateway.store.schema import index_exact, index_pair, index_range, index_text
 from gateway.store.statement import postgres
 
 INDEXES = (index_exact, index_range, index_text, index_pair)
 
-_ARRAYS = {  # the rest is text
-    "parameter": "%s::int[]",
-    "rid": "%s::bigint[]",
-    "low": "%s::float8[]",
-    "high": "%s::float8[]",
-    "version": "%s::int[]",
-    "updated_at": "%s::bigint[]",
-    "deleted": "%s::boolean[]",
-    "content": "%b::bytea[]",  # in binary form: a document goes as it is, not as hexadecimal digits
+_ARRAYS: dict[str, type[list[Any]]] = {  # the rest is text
+    "parameter": Integers,
+    "rid": Bigints,
+    "low": Doubles,
+    "high": Doubles,
+    "version": Integers,
+    "updated_at": Bigints,
+    "deleted": Booleans,
+    "content": Documents,
 }
 _COPY_FROM_ROWS = 100
 _MOVE = (
     "UPDATE resource SET version = m.version, updated_at = m.updated_at, deleted = m.deleted"
-    " FROM unnest(%s::int[], %s::bigint[], %s::boolean[], %s::bigint[]) AS m (version, updated_at, deleted, rid)"
+    " FROM unnest(%b, %b, %b, %b) AS m (version, updated_at, deleted, rid)"
     " WHERE resource.rid = m.rid"
 )
-_FORGET = "DELETE FROM {} WHERE rid = ANY(%s)"
+_FORGET = "DELETE FROM {} WHERE rid = ANY(%b)"
 
 Row = tuple[Any, ...]
 
@@ -132,33 +133,34 @@ class _Postgres:
 
     def move(self, rows: Sequence[Row]) -> None:
         if rows:
-            self._statements.append((_MOVE, _columns(rows)))
+            kinds = (Integers, Bigints, Booleans, Bigints)
+            columns = zip(*rows, strict=True)
+            self._statements.append((_MOVE, [kind(column) for kind, column in zip(kinds, columns, strict=True)]))
 
     def forget(self, rids: Sequence[int]) -> None:
-        self._statements += [(_FORGET.format(table.name), (list(rids),)) for table in INDEXES]
+        self._statements += [(_FORGET.format(table.name), (Bigints(rids),)) for table in INDEXES]
         self.forget_words(rids)
 
     def replace(self, rids: Sequence[int], rows: Rows) -> None:
         if not rids:
             return
         for table, its in zip(INDEXES, rows, strict=False):
-            arrays = _columns(its) if its else [[] for _ in table.c]
-            self._statements.append((_replace(table), [*arrays, list(rids)]))
+            self._statements.append((_replace(table), [*_columns(table, its), Bigints(rids)]))
         self.forget_words(rids)
         self._words(rows)
 
     def forget_parameters(self, rids: Sequence[int], numbers: Sequence[int]) -> None:
-        statement = _FORGET + " AND parameter = ANY(%s)"
-        self._statements += [(statement.format(table.name), (list(rids), list(numbers))) for table in INDEXES]
+        statement = _FORGET + " AND parameter = ANY(%b)"
+        self._statements += [(statement.format(table.name), (Bigints(rids), Integers(numbers))) for table in INDEXES]
 
     def forget_words(self, rids: Sequence[int]) -> None:
-        self._statements.append((_FORGET.format("index_content"), (list(rids),)))
+        self._statements.append((_FORGET.format("index_content"), (Bigints(rids),)))
 
     def rows(self, table: Table, rows: Sequence[Row]) -> None:
         if len(rows) >= _COPY_FROM_ROWS:
             self._copies.append((table, rows))
         elif rows:
-            self._statements.append((_insert_columns(table), _columns(rows)))
+            self._statements.append((_insert_columns(table), _columns(table, rows)))
 
     def entries(self, rows: Rows) -> None:
         for table, its in zip(INDEXES, rows, strict=False):
@@ -187,8 +189,14 @@ def _insert(table: Table) -> str:
     return f'INSERT INTO "{table.name}" ({_names(table)}) VALUES ({", ".join("?" * len(table.c))})'
 
 
-def _columns(rows: Sequence[Row]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(table: Table, rows: Sequence[Row]) -> list[list[Any]]:
+    columns: Any = zip(*rows, strict=True) if rows else [()] * len(table.c)
+    return [kind(column) for kind, column in zip(_kinds(table), columns, strict=True)]
+
+
+@cache
+def _kinds(table: Table) -> list[type[list[Any]]]:
+    return [_ARRAYS.get(column.name, Texts) for column in table.c]
 
 
 def _names(table: Table) -> str:
@@ -196,7 +204,7 @@ def _names(table: Table) -> str:
 
 
 def _unnested(table: Table) -> str:
-    return ", ".join(_ARRAYS.get(column.name, "%s::text[]") for column in table.c)
+    return ", ".join(["%b"] * len(table.c))
 
 
 @cache
@@ -211,7 +219,7 @@ def _replace(table: Table) -> str:
     names = _names(table)
     return (
         f"WITH fresh AS MATERIALIZED (SELECT * FROM unnest({_unnested(table)}) AS f ({names})),"
-        f' standing AS MATERIALIZED (SELECT ctid AS place, {names} FROM "{table.name}" WHERE rid = ANY(%s)),'
+        f' standing AS MATERIALIZED (SELECT ctid AS place, {names} FROM "{table.name}" WHERE rid = ANY(%b)),'
         f' gone AS (DELETE FROM "{table.name}" WHERE ctid = ANY(ARRAY('
         f"SELECT place FROM standing WHERE ({names}) NOT IN (SELECT {names} FROM fresh))))"
         f' INSERT INTO "{table.name}" ({names}) SELECT {names} FROM fresh EXCEPT SELECT {names} FROM standing'

@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from sqlalchemy import Connection
 
+from gateway.store.arrays import Bigints
 from gateway.store.statement import run
 
 
@@ -19,7 +20,7 @@ def lock(connection: Connection, keys: Iterable[str]) -> None:
         return
     numbers = sorted({_number(key) for key in keys})
     if numbers:
-        run(connection, "SELECT pg_advisory_xact_lock(k) FROM unnest(?::bigint[]) AS k", (numbers,))
+        run(connection, "SELECT pg_advisory_xact_lock(k) FROM unnest(?) AS k", (Bigints(numbers),))
 
 
 def _number(key: str) -> int:
