@@ -132,7 +132,8 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     store = open_store(settings.database_url, restrict)
     parameters = custom_parameters.CustomParameters(store)
     parameters.refresh()
-    codes = Folders((settings.mappings / "sites" / "codes", settings.mappings / "codes"))
+    ours = settings.profiles.parent / "valuesets"
+    codes = Folders((settings.mappings / "sites" / "codes", settings.mappings / "codes", ours))
     written = StoredTerminology(store)
     terminology = LocalTerminology((written, codes, Published()))
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))

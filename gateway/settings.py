@@ -190,8 +190,8 @@ class Settings(BaseSettings):
     # rules
     profiles: Path = Field(
         default=Path(__file__).resolve().parents[1] / "conformance" / "profiles",
-        title="校验用的 StructureDefinition 所在文件夹",
-        description="the folder of StructureDefinitions to validate with",
+        title="校验用的 StructureDefinition 所在文件夹，值集在其旁的 valuesets",
+        description="the folder of StructureDefinitions to validate with; their value sets in valuesets beside it",
     )
     validate_writes: Literal["off", "warn", "refuse"] = Field(
         default="off",

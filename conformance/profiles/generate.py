@@ -16,14 +16,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tables import BASE, DATE, Row, as_text, code_of, multiple, own, pascal, rows, system_of
+from terminology import terminology
+
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
-
-from tables import DATE, Row, as_text, code_of, multiple, own, pascal, rows, system_of  # noqa: E402
-from terminology import terminology  # noqa: E402
-
-from gateway.fhir.canonical import BASE  # noqa: E402
-
 R4 = "http://hl7.org/fhir/StructureDefinition/"
 HERE = Path(__file__).parent
 VALUE_SETS = HERE.parent / "valuesets"

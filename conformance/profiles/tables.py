@@ -8,8 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from gateway.fhir.canonical import BASE
-
+BASE = "http://alliance.example/gateway"  # as gateway/fhir/canonical.py; nothing here imports the gateway
 DATE = "2026-11-22"
 Row = dict[str, str]
 

@@ -36,10 +36,15 @@ def validate(
     from gateway.profiles.definition import Definitions
     from gateway.profiles.validator import Validator
     from gateway.settings import Settings
+    from gateway.terminology.service import LocalTerminology
+    from gateway.terminology.shelf import Folders
 
     settings = Settings()
     validator = Validator(
-        Definitions.of(settings.profiles), unknown_extensions="warn", time_limit_s=settings.validate_time_limit_s
+        Definitions.of(settings.profiles),
+        LocalTerminology((Folders((settings.profiles.parent / "valuesets",)),)),
+        unknown_extensions="warn",
+        time_limit_s=settings.validate_time_limit_s,
     )
     wanted = tuple(profile or ())
 

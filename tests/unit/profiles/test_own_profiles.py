@@ -18,6 +18,8 @@ from gateway.fhir.check import check
 from gateway.fhir.check_digit import is_resident_number
 from gateway.profiles.definition import Definitions
 from gateway.profiles.validator import Validator
+from gateway.terminology.service import LocalTerminology
+from gateway.terminology.shelf import Folders
 from tests.which_profile import APPLIES, PROFILES, profiles_of, table, url
 
 ROOT = Path(__file__).parents[3]
@@ -30,7 +32,8 @@ Document = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def validator() -> Validator:
-    return Validator(Definitions.of(PROFILES), unknown_extensions="warn")
+    terminology = LocalTerminology((Folders((ROOT / "conformance" / "valuesets",)),))
+    return Validator(Definitions.of(PROFILES), terminology, unknown_extensions="warn")
 
 
 def read(path: Path) -> Document:
@@ -65,6 +68,12 @@ def test_profiles_and_value_sets_are_what_their_tables_say() -> None:
         [sys.executable, PROFILES / "generate.py", "--check"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_profiles_and_value_sets_carry_the_names_that_the_gateway_writes() -> None:
+    for path in (*(PROFILES / f"{name}.json" for name in NAMES), *VALUE_SETS):
+        definition = read(path)
+        assert definition["url"] == f"{BASE}/{definition['resourceType']}/{definition['id']}"
 
 
 def test_profiles_value_sets_and_code_systems_hold_to_r4() -> None:
@@ -151,6 +160,7 @@ def state(code: str) -> Document:
         (changed("rejected-referral", statusReason=None), "Task", "task-referral-reason"),
         (changed("rejected-referral", businessStatus=state("accepted")), "Task", "task-referral-status"),
         (changed("rejected-referral", businessStatus=state("accepted"), status="accepted", owner=None), "Task.owner", "required"),
+        (changed("rejected-referral", businessStatus=state("lost")), "Task.businessStatus.coding[0]", "referral-state"),
         (changed("task-referral", output=None), "Task", "task-referral-output"),
         (changed("task-plan-activity", status="failed"), "Task", "task-plan-reason"),
         (changed("blood-glucose", valueQuantity={"value": 115, "system": "http://unitsofmeasure.org", "code": "mg/dL"}), "Observation.value", ""),
