@@ -30,7 +30,10 @@ def terminology() -> dict[str, dict[str, Any]]:
 
 
 def code_system(row: Row) -> dict[str, Any]:
-    concepts = concepts_of_table(row) if row["table"] else concepts_of_codes(row["name"])
+    if row["table"] == "measures":
+        concepts = concepts_of_measures(own("CodeSystem", row["name"]))
+    else:
+        concepts = concepts_of_table(row) if row["table"] else concepts_of_codes(row["name"])
     return named("CodeSystem", row) | {
         "caseSensitive": True,
         "valueSet": own("ValueSet", row["name"]),
@@ -72,6 +75,19 @@ def concepts_of_table(row: Row) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for each in rows(MAPPINGS / row["table"]):
         found.setdefault(each[row["column"]], concept(each[row["column"]], each["zh"], each["en"]))
+    return list(found.values())
+
+
+def concepts_of_measures(system: str) -> list[dict[str, Any]]:
+    """The codes of a system that the groups and stratifiers of our Measures bear."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((MAPPINGS / "measures").glob("*.json")):
+        for group in json.loads(path.read_text(encoding="utf-8"))["group"]:
+            for each in (group, *group.get("stratifier", ())):
+                for coding in each["code"]["coding"]:
+                    if coding["system"] == system:
+                        en = coding["code"].replace("-", " ")
+                        found.setdefault(coding["code"], concept(coding["code"], coding["display"], en))
     return list(found.values())
 
 
