@@ -5,12 +5,12 @@ A changed expectation is accepted by reading the diff: GATEWAY_TEST_ACCEPT=1 pyt
 
 from __future__ import annotations
 
-import json
 import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
@@ -62,7 +62,7 @@ def test_case_becomes_what_stands_beside_it(path: Path, exchange: Exchange) -> N
         for extension in entry["resource"].get("extension", ()):
             if extension["url"].endswith("/table-version"):
                 extension["valueString"] = "…"
-    text = json.dumps(document.read(document.write(found)), ensure_ascii=False, indent=1, default=str) + "\n"
+    text = msgspec.json.format(document.write(found), indent=1).decode() + "\n"  # decimals keep their digits
     expected = path.with_suffix(path.suffix + ".json")
     if os.environ.get("GATEWAY_TEST_ACCEPT"):
         expected.write_text(text, encoding="utf-8")
