@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -34,17 +34,30 @@ def building(build: Callable[[], Gateway]) -> Iterator[Gateway]:
         gateway.close()
 
 
-def free(host: str, port: int, setting: str) -> None:
-    """Make sure that a port can be listened on, before anything is promised. Raises Unavailable naming the setting."""
-    try:
-        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-            pass
-    except OSError:
-        raise Unavailable(
-            zh=f"{host}:{port} 已被占用，不能监听；请停掉占用它的程序，或改 {setting}。",
-            en=f"{host}:{port} is taken and cannot be listened on: stop the program that holds it, or change {setting}.",
-            at=setting,
-        ) from None
+def free(doors: Iterable[tuple[str, str, int]]) -> None:
+    """Make sure that every port can be listened on, before anything is promised.
+
+    doors   (what names it, host, port), as app.doors tells them; port 0 is any
+    raises  Unavailable naming what to change: where another program holds a port, or two doors want the same
+    """
+    wanted: dict[tuple[str, int], str] = {}
+    for setting, host, port in doors:
+        first = wanted.setdefault((host, port), setting)
+        if first != setting and port:
+            raise Unavailable(
+                zh=f"{host}:{port} 被 {first} 与 {setting} 同时使用；请给后者换一个端口。",
+                en=f"{host}:{port} is wanted by both {first} and {setting}: give the latter another port.",
+                at=setting,
+            )
+        try:
+            with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+                pass
+        except OSError:
+            raise Unavailable(
+                zh=f"{host}:{port} 已被占用，不能监听；请停掉占用它的程序，或改 {setting}。",
+                en=f"{host}:{port} is taken and cannot be listened on: stop the program that holds it, or change {setting}.",
+                at=setting,
+            ) from None
 
 
 def serve(application: FastAPI, settings: Settings) -> None:

@@ -11,4 +11,5 @@ def listen() -> None:
     chosen = settings()
     listening_allowed(chosen)
     with server.building(lambda: app.build(chosen, workers=False)) as gateway:
+        server.free(app.doors(chosen, gateway.exchange)[1:])
         server.run(app.running(gateway, workers=False))

@@ -24,8 +24,9 @@ def serve(
 
     chosen = settings()
     listening_allowed(chosen)
-    server.free(chosen.host, chosen.port, "GATEWAY_PORT")
     with server.building(lambda: app.build(chosen, workers=workers)) as gateway:
+        wanted = app.doors(chosen, gateway.exchange)
+        server.free(wanted if listeners else wanted[:1])
         url = f"http://{chosen.host}:{chosen.port}"
         screen.note(f"FHIR {url}/fhir · 收件 {url}/inbox/来源名", f"FHIR {url}/fhir · inbox {url}/inbox/SOURCE")
         server.serve(app.application(gateway, workers=workers, listeners=listeners), chosen)

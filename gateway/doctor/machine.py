@@ -89,8 +89,18 @@ def disk(ground: Ground) -> Iterator[Finding]:
 
 
 def ports(ground: Ground) -> Iterator[Finding]:
+    taken: dict[tuple[str, int], str] = {}
     for setting, host, port in ground.doors:
-        if _is_free(host, port):
+        first = taken.setdefault((host, port), setting)
+        if first != setting and port:
+            yield Finding(
+                "fail",
+                f"{host}:{port} 被 {first} 与 {setting} 同时使用",
+                f"{host}:{port} is wanted by both {first} and {setting}",
+                f"给 {setting} 换一个端口",
+                f"give {setting} another port",
+            )
+        elif _is_free(host, port):
             yield Finding("ok", f"{host}:{port} 空闲（{setting}）", f"{host}:{port} is free ({setting})")
         elif _is_served_by_us(ground.settings):
             yield Finding("ok", f"{host}:{port} 网关正在运行", f"{host}:{port}: the gateway is running")

@@ -24,7 +24,7 @@ from gateway.interactions.change import Document
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
 
-SHAPING = ("_format", "_pretty", "_summary", "_elements")  # of the answer; no operation's own
+SHAPING = ("_format", "_pretty")  # of the answer; no operation's own
 
 
 class Parameter(NamedTuple):

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway import app, cli, settings
+from gateway import app, cli, server, settings
 from gateway.doctor.examine import examine
 from gateway.doctor.finding import Finding
-from gateway.fhir.errors import Invalid
+from gateway.fhir.errors import Invalid, Unavailable
 from gateway.store.database import Database
 from gateway.store.migrations import upgrade
 
@@ -165,6 +165,21 @@ def test_a_command_that_needs_no_tables_does_not_read_them(ground: Path, monkeyp
         "GATEWAY_PORT",
         "sites/one/source.toml receive.mllp",
     ]
+
+
+def test_a_port_that_two_sites_want_is_named_by_doctor_and_refused_at_start(
+    ground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        monkeypatch.setenv("GATEWAY_MLLP_PORT", str(held.getsockname()[1]))
+    sites = ground / "mappings" / "sites"
+    (sites / "two").mkdir()
+    one = (sites / "one" / "source.toml").read_text("utf-8")
+    (sites / "two" / "source.toml").write_text(one.replace('"one"', '"two"'), encoding="utf-8")
+    assert [it.en for it in findings("ports") if it.state == "fail" and "both sites/one" in it.en]
+    chosen = settings.read()
+    with pytest.raises(Unavailable, match="both sites/one"):
+        server.free(app.doors(chosen, app.open_exchange(chosen)))
 
 
 def test_a_site_of_an_unknown_format_is_named(ground: Path) -> None:
