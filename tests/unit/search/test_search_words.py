@@ -48,7 +48,11 @@ def test_a_phrase_is_in_the_words_exactly_when_it_is_in_the_text(text: str, aske
 
 
 def test_the_narrative_is_its_text_without_tags() -> None:
-    document = {"text": {"div": '<div xmlns="http://www.w3.org/1999/xhtml"><p class="高">出<b>院</b>&amp;小结</p><p>&#31532;2页</p></div>'}}
+    document = {
+        "text": {
+            "div": '<div xmlns="http://www.w3.org/1999/xhtml"><p class="高">出<b>院</b>&amp;小结</p><p>&#31532;2页</p></div>'
+        }
+    }
     assert narrative(document) == ["出院", "院", "小结", "结", "第", "2", "页"]
 
 
