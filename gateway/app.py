@@ -44,10 +44,9 @@ from gateway.inbox.overlay import overlay
 from gateway.inbox.receive import Inbox
 from gateway.inbox.work import Limits as InboxLimits
 from gateway.inbox.work import Worker
-from gateway.interactions import custom_parameters, openapi
+from gateway.interactions import custom_parameters
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication, mount
 from gateway.interactions.operation import Operations
 from gateway.interactions.stored_terminology import StoredTerminology
 from gateway.operations import convert, registry, validate
@@ -68,6 +67,8 @@ from gateway.profiles import policy
 from gateway.profiles.definition import Definitions
 from gateway.profiles.validator import Validator
 from gateway.referral.rule import Referral
+from gateway.rest import openapi
+from gateway.rest.application import FhirApplication, mount
 from gateway.settings import Settings, listening_allowed
 from gateway.store.backoff import BackOff
 from gateway.store.contract import Job, Message, Store, Transaction

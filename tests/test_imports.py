@@ -20,6 +20,7 @@ GATEWAY = (
     ("store",),
     ("access", "identity", "profiles"),
     ("interactions",),
+    ("rest",),
     ("inbox", "outbox", "operations", "referral", "plans", "subscriptions", "bulk", "measures"),
     ("web",),
 )

@@ -23,7 +23,7 @@ from gateway.interactions.search import PAGE_MARK
 from gateway.operations.criteria import refuse_unknown
 from gateway.operations.published import published
 from gateway.search.instant import interval
-from gateway.store.record import Record
+from gateway.store.query.record import Record
 
 
 def everything(asked: Asked) -> bytes:

@@ -19,7 +19,7 @@ from gateway.interactions.operation import Asked, Operation
 from gateway.interactions.search import for_persons
 from gateway.operations.document_bundle import of_composition
 from gateway.operations.published import own
-from gateway.store.page_list import LIST_MAX
+from gateway.store.query.page_list import LIST_MAX
 from gateway.store.row_id import now_us
 
 LOINC = "http://loinc.org"

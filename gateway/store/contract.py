@@ -15,7 +15,7 @@ from gateway.fhir.principal import Principal
 from gateway.search.query import Entry, Query
 
 if TYPE_CHECKING:
-    from gateway.store.record import Part, Record
+    from gateway.store.query.record import Part, Record
     from gateway.store.reindex import Scope
 
 MessageState = Literal["received", "stored", "duplicate", "superseded", "quarantined"]

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Table
 
-from gateway.store import full_text
 from gateway.store.arrays import Bigints, Booleans, Documents, Doubles, Integers, Texts
 from gateway.store.index_rows import Rows
+from gateway.store.query import full_text
 from gateway.store.schema import index_exact, index_pair, index_range, index_text
 from gateway.store.statement import postgres
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from gateway.fhir.errors import Malformed
 from gateway.fhir.principal import Principal
-from gateway.store.clauses import Restriction, hidden
 from gateway.store.contract import Page, PastFilter, Version
+from gateway.store.query.clauses import Restriction, hidden
 from gateway.store.statement import Reader
 
 _mark = re.compile(r"(-?\d{1,18})\.(\d{1,19})\.(\d{1,9})", re.ASCII).fullmatch

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from gateway.fhir.principal import Principal
 from gateway.search.extract import EXTRACTION
 from gateway.search.query import Clause, Query, Value
-from gateway.store import expunge, jobs, messages, migrations, past, progress, reindex, search_sql, secret, versions
+from gateway.store import expunge, jobs, messages, migrations, past, progress, reindex, secret, versions
 from gateway.store.contract import (
     Balance,
     Identifier,
@@ -26,12 +26,13 @@ from gateway.store.contract import (
 )
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
-from gateway.store.identified import identified
-from gateway.store.labels import labels
 from gateway.store.locking import lock
 from gateway.store.progress import EXTRACTED
-from gateway.store.record import Part, Record, record
-from gateway.store.referring import referring
+from gateway.store.query import pages
+from gateway.store.query.identified import identified
+from gateway.store.query.labels import labels
+from gateway.store.query.record import Part, Record, record
+from gateway.store.query.referring import referring
 from gateway.store.row_id import now_us
 from gateway.store.statement import reader
 
@@ -106,7 +107,7 @@ class SqlTransaction:
 
     def search(self, query: Query) -> Page:
         asked = reader(self._connection)
-        return search_sql.kept(asked, search_sql.search(asked, query, self.principal, self._restrict), query)
+        return pages.kept(asked, pages.search(asked, query, self.principal, self._restrict), query)
 
     def write(self, writes: Sequence[Write]) -> None:
         if not writes:
@@ -169,7 +170,7 @@ class SqlStore:
     def read(self, resource_type: str, id: str, principal: Principal) -> Version | None:
         if clauses := self._restrict(resource_type, principal):
             with self._database.reading() as connection:
-                if not search_sql.sees(reader(connection), resource_type, id, clauses, principal, self._restrict):
+                if not pages.sees(reader(connection), resource_type, id, clauses, principal, self._restrict):
                     return None
         row = self._database.point(versions.READ, (resource_type, id))
         return None if row is None else Version(resource_type, id, *row)
@@ -177,14 +178,14 @@ class SqlStore:
     def vread(self, resource_type: str, id: str, version: int, principal: Principal) -> Version | None:
         if clauses := self._restrict(resource_type, principal):
             with self._database.reading() as connection:
-                if not search_sql.sees(reader(connection), resource_type, id, clauses, principal, self._restrict):
+                if not pages.sees(reader(connection), resource_type, id, clauses, principal, self._restrict):
                     return None
         row = self._database.point(versions.VREAD, (resource_type, id, version))
         return None if row is None else Version(resource_type, id, *row)
 
     def history(self, resource_type: str, id: str, principal: Principal, count: int = 20, before: int = 0) -> Page:
         with self._database.reading() as connection:
-            if (clauses := self._restrict(resource_type, principal)) and not search_sql.sees(
+            if (clauses := self._restrict(resource_type, principal)) and not pages.sees(
                 reader(connection), resource_type, id, clauses, principal, self._restrict
             ):
                 return Page((), total=0)
@@ -202,11 +203,11 @@ class SqlStore:
 
     def search(self, query: Query, principal: Principal) -> Page:
         with self._database.asking() as asked:
-            found = search_sql.search(asked, query, principal, self._restrict)
+            found = pages.search(asked, query, principal, self._restrict)
         if not found.to_keep:
             return found.page
         with self._database.writing() as connection:
-            return search_sql.kept(reader(connection), found, query)
+            return pages.kept(reader(connection), found, query)
 
     def record(self, asked: Record, principal: Principal) -> tuple[list[Part], str]:
         with self._database.asking() as reading:
@@ -218,7 +219,7 @@ class SqlStore:
 
     def explain(self, query: Query, principal: Principal) -> Plan:
         with self._database.asking() as asked:
-            return search_sql.explain(asked, query, principal, self._restrict)
+            return pages.explain(asked, query, principal, self._restrict)
 
     def secret(self, name: str) -> bytes:
         with self._database.writing() as connection:

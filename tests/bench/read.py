@@ -44,8 +44,8 @@ def serve(port: int, url: str, body: bytes, in_thread: bool) -> None:
     from starlette.responses import Response
 
     from gateway.interactions.door import Door
-    from gateway.interactions.http import FhirApplication, mount
     from gateway.operations import registry
+    from gateway.rest.application import FhirApplication, mount
     from gateway.store.sql import open_store
 
     app = FastAPI()

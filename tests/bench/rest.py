@@ -234,8 +234,8 @@ class AtOnce(Executor):
 def profile(url: str, phase: str, options: argparse.Namespace) -> None:
     """Where the time of one phase goes below the socket: an ASGI application in this process, asked by many at once."""
     from gateway.interactions.door import Door
-    from gateway.interactions.http import FhirApplication
     from gateway.operations import registry
+    from gateway.rest.application import FhirApplication
     from gateway.store.sql import open_store
 
     fill(url, options.patients)

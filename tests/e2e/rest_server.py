@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication, mount
+from gateway.rest.application import FhirApplication, mount
 
 
 @contextlib.contextmanager

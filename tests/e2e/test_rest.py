@@ -391,3 +391,8 @@ def test_a_refusal_without_a_place_names_none(client: httpx2.Client) -> None:
         "/Patient/p412", json={"resourceType": "Patient", "id": "p412", "active": True}, headers={"if-match": 'W/"9"'}
     )
     assert "expression" not in refused(answer, 412)
+
+
+@pytest.mark.parametrize("path", ["/Patient//$everything", "/Patient//_history"])
+def test_an_id_left_empty_is_not_the_whole_type(client: httpx2.Client, path: str) -> None:
+    refused(client.get(path), 404)

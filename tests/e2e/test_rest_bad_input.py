@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from gateway.interactions.door import Door, Limits
-from gateway.interactions.http import FhirApplication
 from gateway.operations import registry
+from gateway.rest.application import FhirApplication
 from gateway.store.sql import SqlStore
 
 FHIR = {"content-type": "application/fhir+json"}

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from gateway.interactions import openapi
 from gateway.interactions.door import Door, Limits
-from gateway.interactions.http import FhirApplication
-from gateway.interactions.routes import TABLE
 from gateway.operations import registry
+from gateway.rest import openapi
+from gateway.rest.application import FhirApplication
+from gateway.rest.routes import TABLE
 from gateway.store.sql import SqlStore
 
 FHIR = {"content-type": "application/fhir+json"}

@@ -15,7 +15,7 @@ import pytest
 from gateway.fhir.check import check
 from gateway.fhir.document import read
 from gateway.interactions.door import Door, Limits
-from gateway.interactions.http import FhirApplication
+from gateway.rest.application import FhirApplication
 from gateway.store.sql import SqlStore
 from tests.e2e.rest_server import serving
 

@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
 from gateway.operations import registry
+from gateway.rest.application import FhirApplication
 from gateway.store.contract import Job
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
+from gateway.rest.application import FhirApplication
 from gateway.store.sql import SqlStore
 
 Asked = tuple[str, str, dict[str, Any], dict[str, str]]

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from gateway.fhir.canonical import HEALTH_CARD, RESIDENT_ID
 from gateway.fhir.check_digit import is_resident_number
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
 from gateway.operations import registry
+from gateway.rest.application import FhirApplication
 
 GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 

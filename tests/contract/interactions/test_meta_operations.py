@@ -8,8 +8,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
 from gateway.operations import registry
+from gateway.rest.application import FhirApplication
 
 TAG = {"system": "http://a.example/tags", "code": "seen"}
 

@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 
 from gateway.fhir.check import check
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
 from gateway.interactions.operation import Definition, Parameter
 from gateway.operations import registry
+from gateway.rest.application import FhirApplication
 
 BAD: list[Any] = [None, 1, -1, 10**30, "", "x", "\u0000", "../..", True, [], [1], {}, {"a": 1}, {"reference": 1}, [[]]]
 OPERATIONS = registry.find()

@@ -9,8 +9,8 @@ import pytest
 
 from gateway.fhir.errors import Conflict, Gone, Invalid, face
 from gateway.fhir.principal import GATEWAY, Principal
-from gateway.interactions.capabilities import statement
 from gateway.interactions.door import Door, Limits
+from gateway.rest.capabilities import statement
 from gateway.search.query import Clause, Value
 from gateway.store.sql import SqlStore
 from tests.contract.interactions.test_transaction import bundle, encounter, entry, patient, statuses

@@ -12,8 +12,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
 from gateway.operations import registry, summary
+from gateway.rest.application import FhirApplication
 
 TOOL = Path(__file__).parents[4] / "shared" / "tools" / "official-check" / "official-check"
 CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"

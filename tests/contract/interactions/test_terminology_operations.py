@@ -11,9 +11,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
 from gateway.interactions.stored_terminology import LOOK_S, StoredTerminology
 from gateway.operations import registry
+from gateway.rest.application import FhirApplication
 from gateway.store.sql import SqlStore
 from gateway.terminology.service import LocalTerminology
 from gateway.terminology.shelf import Folders, Published

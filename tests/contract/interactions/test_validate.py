@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from gateway import app
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication
 from gateway.operations import registry
+from gateway.rest.application import FhirApplication
 from gateway.settings import Settings
 
 

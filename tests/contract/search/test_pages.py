@@ -14,7 +14,7 @@ from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions import page_token
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
-from gateway.store import page_list
+from gateway.store.query import page_list
 from gateway.store.sql import SqlStore
 
 PEOPLE = 60

@@ -11,7 +11,7 @@ from gateway.fhir.principal import GATEWAY
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.store.database import Database
-from gateway.store.full_text import matching
+from gateway.store.query.full_text import matching
 from gateway.store.sql import SqlStore
 from gateway.store.statement import run
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from gateway.fhir.errors import Unavailable
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
-from gateway.interactions.http import FhirApplication, mount
+from gateway.rest.application import FhirApplication, mount
 from gateway.search.query import Clause, Value
 from gateway.store.contract import Version, Write
 from gateway.store.gathered_reads import READS, GatheredReads

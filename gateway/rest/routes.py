@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from gateway.fhir import document, elements
 from gateway.fhir.errors import NotFound, Unsupported
-from gateway.interactions import operation, rest
+from gateway.interactions import operation
 from gateway.interactions.door import Door
 from gateway.interactions.operation import Operation, Operations
-from gateway.interactions.reply import Reply, answer
-from gateway.interactions.request import ID, JSON_TYPES, Request
+from gateway.rest import handlers
+from gateway.rest.reply import Reply, answer
+from gateway.rest.request import ID, JSON_TYPES, Request
 from gateway.search.compartments import compartments
 
 Handler = Callable[[Door, Request], Reply]
@@ -26,27 +27,27 @@ class Route(NamedTuple):
 
 
 TABLE: dict[str, dict[str, Route]] = {
-    "": {"GET": Route(("search-system",), rest.search), "POST": Route(("transaction", "batch"), rest.bundle)},
-    "_search": {"POST": Route(("search-system",), rest.search)},
-    "_history": {"GET": Route(("history-system",), rest.history)},
+    "": {"GET": Route(("search-system",), handlers.search), "POST": Route(("transaction", "batch"), handlers.bundle)},
+    "_search": {"POST": Route(("search-system",), handlers.search)},
+    "_history": {"GET": Route(("history-system",), handlers.history)},
     "Type": {
-        "GET": Route(("search-type",), rest.search),
-        "POST": Route(("create",), rest.create),
-        "PUT": Route(("update",), rest.update),
-        "PATCH": Route(("patch",), rest.patch),
-        "DELETE": Route(("delete",), rest.delete),
+        "GET": Route(("search-type",), handlers.search),
+        "POST": Route(("create",), handlers.create),
+        "PUT": Route(("update",), handlers.update),
+        "PATCH": Route(("patch",), handlers.patch),
+        "DELETE": Route(("delete",), handlers.delete),
     },
-    "Type/_search": {"POST": Route(("search-type",), rest.search)},
-    "Type/_history": {"GET": Route(("history-type",), rest.history)},
+    "Type/_search": {"POST": Route(("search-type",), handlers.search)},
+    "Type/_history": {"GET": Route(("history-type",), handlers.history)},
     "Type/id": {
-        "GET": Route(("read",), rest.read),
-        "PUT": Route(("update",), rest.update),
-        "PATCH": Route(("patch",), rest.patch),
-        "DELETE": Route(("delete",), rest.delete),
+        "GET": Route(("read",), handlers.read),
+        "PUT": Route(("update",), handlers.update),
+        "PATCH": Route(("patch",), handlers.patch),
+        "DELETE": Route(("delete",), handlers.delete),
     },
-    "Type/id/Member": {"GET": Route(("search-type",), rest.search)},
-    "Type/id/_history": {"GET": Route(("history-instance",), rest.history)},
-    "Type/id/_history/version": {"GET": Route(("vread",), rest.vread)},
+    "Type/id/Member": {"GET": Route(("search-type",), handlers.search)},
+    "Type/id/_history": {"GET": Route(("history-instance",), handlers.history)},
+    "Type/id/_history/version": {"GET": Route(("vread",), handlers.vread)},
 }
 
 
@@ -61,7 +62,7 @@ def interactions(place: str) -> list[str]:
 
 def may_be_later(handle: Handler) -> bool:
     """Whether respond-async is heard: where much may be asked for at once."""
-    return handle in (rest.bundle, rest.search, rest.history) or getattr(handle, "func", None) is _operate
+    return handle in (handlers.bundle, handlers.search, handlers.history) or getattr(handle, "func", None) is _operate
 
 
 class Routes:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from gateway.fhir.errors import Unsupported
 from gateway.search.query import Sort
-from gateway.store.clauses import Types, numbers
-from gateway.store.comparison import TABLES
-from gateway.store.draft import Draft
+from gateway.store.query.clauses import Types, numbers
+from gateway.store.query.comparison import TABLES
+from gateway.store.query.draft import Draft
 
 _COLUMNS = {"index_exact": ("code", "code"), "index_text": ("folded", "folded"), "index_range": ("low", "high")}
 

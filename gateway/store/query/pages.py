@@ -16,11 +16,11 @@ from typing import Any
 from gateway.fhir.errors import Invalid, Issue, Malformed
 from gateway.fhir.principal import Principal
 from gateway.search.query import Clause, Query, Sort
-from gateway.store import page_list, sorting
-from gateway.store.clauses import Builder, Restriction, Types
 from gateway.store.contract import Page, Plan, Version
-from gateway.store.draft import Draft
-from gateway.store.including import Found, included, version_of
+from gateway.store.query import page_list, sorting
+from gateway.store.query.clauses import Builder, Restriction, Types
+from gateway.store.query.draft import Draft
+from gateway.store.query.including import Found, included, version_of
 from gateway.store.statement import Reader
 
 _COLUMNS = "r.rid, r.type, r.id, v.version, v.updated_at, v.method, v.content"

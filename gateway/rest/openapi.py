@@ -8,9 +8,9 @@ from gateway.fhir.elements import resource_types
 from gateway.interactions.history_page import ASKED
 from gateway.interactions.operation import Operation, Operations
 from gateway.interactions.patched import JSON_PATCH
-from gateway.interactions.request import FORM, ID, MERGE_PATCH
-from gateway.interactions.routes import TABLE
 from gateway.interactions.view import SUMMARIES
+from gateway.rest.request import FORM, ID, MERGE_PATCH
+from gateway.rest.routes import TABLE
 
 FHIR = "application/fhir+json"
 _OUTCOME = {

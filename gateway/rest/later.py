@@ -24,11 +24,11 @@ import msgspec
 from gateway.fhir import document
 from gateway.fhir.errors import Busy, Conflict, GatewayError, NotFound
 from gateway.fhir.principal import GATEWAY, Principal
-from gateway.interactions import rest
 from gateway.interactions.door import Door
 from gateway.interactions.fault import fault
-from gateway.interactions.reply import Reply, answer, refusal
-from gateway.interactions.request import Request
+from gateway.rest import handlers
+from gateway.rest.reply import Reply, answer, refusal
+from gateway.rest.request import Request
 from gateway.store.contract import Job, Transaction
 from gateway.store.loop import Loop
 
@@ -116,7 +116,7 @@ class Later:
         )
         try:
             handle = self._find(request)
-            if handle is rest.bundle:
+            if handle is handlers.bundle:
                 bundle = request.resource()
                 if bundle.get("type") == "transaction":
                     here.attempt(request.principal, lambda within: self._transact(here, request, bundle, job, within))

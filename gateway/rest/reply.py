@@ -11,7 +11,7 @@ from gateway.fhir.errors import Busy, GatewayError, Unavailable, face
 from gateway.fhir.outcome import of_error
 from gateway.interactions.fault import note
 from gateway.interactions.http_date import http_date
-from gateway.interactions.request import Request
+from gateway.rest.request import Request
 from gateway.store.contract import Version
 
 Headers = list[tuple[bytes, bytes]]

@@ -15,10 +15,10 @@ from gateway.fhir.errors import TooLarge
 from gateway.fhir.principal import Principal
 from gateway.search.parameters import derived, indexed_as, parameters
 from gateway.search.query import Include
-from gateway.store.clauses import Restriction, Types, hidden
 from gateway.store.contract import Version
-from gateway.store.draft import Draft
 from gateway.store.index_rows import parameter_number
+from gateway.store.query.clauses import Restriction, Types, hidden
+from gateway.store.query.draft import Draft
 from gateway.store.statement import Reader
 
 INCLUDED_MAX = 10_000

@@ -13,10 +13,10 @@ from gateway.interactions.change import Answer, Document, Entry
 from gateway.interactions.door import Door
 from gateway.interactions.entries import single
 from gateway.interactions.http_date import not_modified
-from gateway.interactions.reply import Reply, answer, stamp
-from gateway.interactions.request import Request
 from gateway.interactions.view import refuse_part, view_of
 from gateway.interactions.write import refuse_invalid
+from gateway.rest.reply import Reply, answer, stamp
+from gateway.rest.request import Request
 from gateway.store.contract import Version
 
 

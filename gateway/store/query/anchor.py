@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.search.query import Clause, Value
-from gateway.store.window import window
+from gateway.store.query.window import window
 
 # What much refers to: an index look-up by one of these is no beginning.
 _SHARED = frozenset(

@@ -14,14 +14,14 @@ from gateway.search.cardinality import is_single
 from gateway.search.compartments import memberships
 from gateway.search.parameters import derived, indexed_as, parameter
 from gateway.search.query import Clause, Value
-from gateway.store import full_text
-from gateway.store.anchor import anchor
-from gateway.store.comparison import TABLES, any_of, instant, matches, unsupported
-from gateway.store.draft import Draft, literal
 from gateway.store.index_rows import key, parameter_number
+from gateway.store.query import full_text
+from gateway.store.query.anchor import anchor
+from gateway.store.query.comparison import TABLES, any_of, instant, matches, unsupported
+from gateway.store.query.draft import Draft, literal
+from gateway.store.query.window import window
 from gateway.store.schema import LONG_MS
 from gateway.store.statement import Reader
-from gateway.store.window import window
 
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 Types = tuple[str, ...]

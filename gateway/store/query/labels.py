@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.fhir.principal import Principal
-from gateway.store.clauses import Builder, Restriction
-from gateway.store.draft import Draft
 from gateway.store.index_rows import parameter_number
+from gateway.store.query.clauses import Builder, Restriction
+from gateway.store.query.draft import Draft
 from gateway.store.statement import Reader
 
 LABELS = ("_profile", "_security", "_tag")

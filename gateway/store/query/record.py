@@ -18,9 +18,9 @@ from gateway.fhir.elements import resource_types
 from gateway.fhir.principal import Principal
 from gateway.search.compartments import memberships
 from gateway.search.parameters import parameters
-from gateway.store.clauses import Builder, Restriction
-from gateway.store.draft import Draft
 from gateway.store.index_rows import key, parameter_number, parameter_numbers
+from gateway.store.query.clauses import Builder, Restriction
+from gateway.store.query.draft import Draft
 from gateway.store.statement import Reader
 
 # A token may have any system; a reference has a type, whose first letter alone tells most others apart without a look-up.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.fhir.elements import resource_types
 from gateway.interactions.change import Document, Limits
 from gateway.interactions.operation import Definition, Operations
-from gateway.interactions.request import PATCH_FORMATS
-from gateway.interactions.routes import interactions
+from gateway.rest.request import PATCH_FORMATS
+from gateway.rest.routes import interactions
 from gateway.search.clause import answerable
 from gateway.search.compartments import compartments
 from gateway.search.parameters import custom_codes, parameters

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from gateway.fhir.errors import Unsupported
 from gateway.search.query import Clause, Value
-from gateway.store.draft import Draft, literal
 from gateway.store.index_rows import TEXT_MAX, clean, key, successor
+from gateway.store.query.draft import Draft, literal
 
 
 class Columns(NamedTuple):

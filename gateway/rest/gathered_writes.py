@@ -19,13 +19,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 
-from gateway.interactions import rest
 from gateway.interactions.change import Entry
 from gateway.interactions.door import Door
-from gateway.interactions.reply import Reply
-from gateway.interactions.request import Request
-from gateway.interactions.routes import Handler
 from gateway.interactions.write import write
+from gateway.rest import handlers
+from gateway.rest.reply import Reply
+from gateway.rest.request import Request
+from gateway.rest.routes import Handler
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ class GatheredWrites:
     def takes(self, handle: Handler, request: Request) -> bool:
         """Whether a request is one that seldom fails and asks for no look at other resources first."""
         headers = request.headers
-        if handle is rest.create:
+        if handle is handlers.create:
             return not request.query and "if-none-exist" not in headers
-        if handle is rest.update:
+        if handle is handlers.update:
             plain = not request.query and "if-match" not in headers and "if-none-match" not in headers
             return plain and len(request.path) == 2 and not self._door.limits.if_match_required
         return False
@@ -142,7 +142,7 @@ class GatheredWrites:
             log.debug("%d requests are carried out one by one (%s)", len(group), type(error).__name__)
             return [None] * len(group)
         return [
-            None if entry is None else self._finish(one.request, rest.written(here, one.request, next(answers)))
+            None if entry is None else self._finish(one.request, handlers.written(here, one.request, next(answers)))
             for one, entry in zip(group, entries, strict=True)
         ]
 
@@ -165,7 +165,7 @@ class GatheredWrites:
 def _entry(request: Request) -> Entry | None:
     """What a request asks to be written; None where something is wrong with it, which is told where it is alone."""
     try:
-        return rest.entry_of(request)
+        return handlers.entry_of(request)
     except Exception:
         return None
 

@@ -24,18 +24,18 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from gateway.fhir import document
 from gateway.fhir.errors import GatewayError
 from gateway.fhir.principal import Principal
-from gateway.interactions import capabilities, rest
-from gateway.interactions.body import Receive, read_body
-from gateway.interactions.cors import Cors
 from gateway.interactions.door import Door
 from gateway.interactions.fault import fault
-from gateway.interactions.gathered_writes import GatheredWrites
-from gateway.interactions.later import PLACE, Later
 from gateway.interactions.operation import Operations
 from gateway.interactions.read import present
-from gateway.interactions.reply import Headers, Reply, answer, refusal
-from gateway.interactions.request import Request
-from gateway.interactions.routes import Handler, Routes, may_be_later
+from gateway.rest import capabilities, handlers
+from gateway.rest.body import Receive, read_body
+from gateway.rest.cors import Cors
+from gateway.rest.gathered_writes import GatheredWrites
+from gateway.rest.later import PLACE, Later
+from gateway.rest.reply import Headers, Reply, answer, refusal
+from gateway.rest.request import Request
+from gateway.rest.routes import Handler, Routes, may_be_later
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -110,11 +110,11 @@ class FhirApplication:
         if self._cors is not None and self._cors.is_preflight(request.method, headers):
             return Reply(204)
         handle = self._routes.find(request)
-        if handle is rest.read:
+        if handle is handlers.read:
             if self._reads_fast:
-                return rest.read(self.door, request)
+                return handlers.read(self.door, request)
             if self._gathered is not None and (reads := self._gathered(request.path[0], request.principal)):
-                return rest.read_reply(request, present(request.path[0], await reads.read(*request.path)))
+                return handlers.read_reply(request, present(request.path[0], await reads.read(*request.path)))
         elif request.method not in ("GET", "HEAD"):
             request.body = await read_body(headers, receive, self.door.limits.body_bytes)
         if "prefer" in headers and request.preference("respond-async") and may_be_later(handle):
@@ -127,7 +127,7 @@ class FhirApplication:
         root = scope.get("root_path", "")
         path = scope["path"]
         inner = path[len(root) :] if path.startswith(root) else path
-        parts = tuple(part for part in inner.split("/") if part)
+        parts = tuple(inner.strip("/").split("/")) if inner.strip("/") else ()  # Type//$op is not Type/$op
         base_url = self._public_url or _base_url(scope, headers, root)
         if parts and parts[0] == "R4":
             parts, base_url = parts[1:], f"{base_url}/R4"
