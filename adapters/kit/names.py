@@ -2,7 +2,7 @@
 
 Han names split by the surnames in mappings/names/surnames.json; names with a dot (阿卜杜拉·买买提) are a name and the
 father's name, no surname; a name in other scripts stays whole. Pinyin follows GB/T 28039 (Ouyang Xiaoming), surnames in
-their own readings. The han form bears iso21090-EN-representation IDE, the pinyin form ABC.
+their own readings and given names in those of mappings/names/given.json. The han form bears iso21090-EN-representation IDE, the pinyin form ABC.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from adapters.kit.conversion import Context, Conversion, Ignored
 
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
-_SURNAMES = Path(__file__).parents[2] / "mappings" / "names" / "surnames.json"
+_NAMES = Path(__file__).parents[2] / "mappings" / "names"
 _HAN = re.compile(r"[〇\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
 _DOTS = re.compile(r"\s*[·•・･‧∙⋅．.]\s*")
 _NOBODY = frozenset({"无", "无名", "无名氏", "不详", "未知", "null", "NULL", "-", "/"})
@@ -67,14 +67,17 @@ def split(text: str) -> Split | None:
 
 
 def pinyin(text: str, surname: bool = False) -> str:
-    """One capitalised word of pinyin without tones: 小明 → Xiaoming; a surname in its own reading: 单 → Shan."""
+    """One capitalised word of pinyin without tones: 小明 → Xiaoming, 长风 → Changfeng; a surname in its own reading: 单 → Shan."""
     if surname and text in _data()["readings"]:
         return str(_data()["readings"][text]).capitalize()
+    usual = {} if surname else _data()["given"]
     # Single characters are all a name needs; the phrases would cost 30 MB of memory.
     os.environ.setdefault("PYPINYIN_NO_PHRASES", "true")
     from pypinyin import Style, lazy_pinyin
 
-    return "".join(lazy_pinyin(text, style=Style.NORMAL, v_to_u=True)).capitalize()
+    if usual.keys().isdisjoint(text):
+        return "".join(lazy_pinyin(text, style=Style.NORMAL, v_to_u=True)).capitalize()
+    return "".join(usual.get(one) or lazy_pinyin(one, style=Style.NORMAL, v_to_u=True)[0] for one in text).capitalize()
 
 
 def readings(text: str) -> list[str]:
@@ -188,10 +191,12 @@ def _represented(code: str) -> list[dict[str, str]]:
 
 @lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
-    document = json.loads(_SURNAMES.read_text(encoding="utf-8"))
+    document = json.loads((_NAMES / "surnames.json").read_text(encoding="utf-8"))
+    given = json.loads((_NAMES / "given.json").read_text(encoding="utf-8"))
     return {
         "compound": frozenset(document["compound"]),
         "compound_of_four": frozenset(document["compound_of_four"]),
         "readings": document["readings"],
         "alternatives": document["alternatives"],
+        "given": {character: usual[0] for character, usual in given["readings"].items()},
     }

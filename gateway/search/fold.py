@@ -1,11 +1,12 @@
 """How text is made comparable: width, case, accents, blanks and traditional characters folded, han names read aloud.
 
-Surnames and their readings are those of mappings/names/surnames.json; traditional characters those of definitions/, generated.
+Surnames, and the readings of names, are those of mappings/names/; traditional characters those of definitions/, generated.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -16,7 +17,9 @@ from typing import Any, NamedTuple
 
 HAN = "\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 
-_SURNAMES = Path(__file__).parents[2] / "mappings" / "names" / "surnames.json"
+_NAMES = Path(__file__).parents[2] / "mappings" / "names"
+_SURNAMES, _GIVEN = _NAMES / "surnames.json", _NAMES / "given.json"
+_GIVEN_LIMIT = 8  # readings of one given name: all of three characters with two readings each
 
 _blank_between_han = re.compile(rf"(?<=[{HAN}·]) (?=[{HAN}·])")
 _is_han = re.compile(rf"[{HAN}·]+").fullmatch
@@ -56,8 +59,7 @@ def pinyin(name: str, is_surname_first: bool = True) -> tuple[str, ...]:
         name, is_surname_first = name.replace("·", ""), False
     split = _surname_length(name) if is_surname_first else 0
     found: dict[str, None] = {}
-    rest = tuple(_readings(character)[0] for character in name[split:])
-    for first in _surname_readings(name[:split]):
+    for first, rest in itertools.product(_surname_readings(name[:split]), _given_readings(name[split:])):
         full = "".join(first) + "".join(rest)
         initials = "".join(syllable[0] for syllable in (*first, *rest))
         spaced = ["".join(first) + " " + "".join(rest)] if first and rest else []
@@ -82,6 +84,22 @@ def _surname_readings(surname: str) -> list[tuple[str, ...]]:
     """The readings as a family name, and the everyday one, because clerks type it."""
     everyday = tuple(_readings(character)[0] for character in surname)
     return list(dict.fromkeys([*_surnames().readings.get(surname, ()), everyday]))
+
+
+def _given_readings(given: str) -> list[tuple[str, ...]]:
+    """What a given name may be read as, the likeliest first: each usual reading of its characters, within a limit."""
+    usual = _given()
+    if usual.keys().isdisjoint(given):
+        return [tuple(_readings(character)[0] for character in given)]
+    each = [usual.get(character) or _readings(character)[:1] for character in given]
+    return list(itertools.islice(itertools.product(*each), _GIVEN_LIMIT))
+
+
+@functools.cache
+def _given() -> dict[str, tuple[str, ...]]:
+    simplified = _simplified()
+    rows = json.loads(_GIVEN.read_text("utf-8"))["readings"].items()
+    return {name.translate(simplified): tuple(one.replace("ü", "v") for one in its) for name, its in rows}
 
 
 class _Surnames(NamedTuple):

@@ -51,6 +51,14 @@ def test_a_han_name_is_two_names_of_two_representations() -> None:
     assert [name["extension"][0]["valueCode"] for name in (han, roman)] == ["IDE", "ABC"]
 
 
+@pytest.mark.parametrize(
+    ("name", "written_in_pinyin"),
+    [("诸葛长风", "Zhuge Changfeng"), ("长孙长行", "Zhangsun Changxing"), ("曾曾", "Zeng Zeng"), ("乐乐", "Yue Le")],
+)
+def test_a_given_name_is_written_in_its_usual_reading(name: str, written_in_pinyin: str) -> None:
+    assert human_names(name)[1]["text"] == written_in_pinyin
+
+
 def test_a_name_in_latin_letters_is_one_name_without_a_representation() -> None:
     assert human_names("John Smith") == [{"use": "official", "text": "John Smith"}]
 

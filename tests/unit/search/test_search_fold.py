@@ -36,6 +36,9 @@ def test_text_is_folded(text: str, folded: str) -> None:
         ("尉迟恭", {"yuchigong", "weichigong", "ycg"}),
         ("吕布", {"lvbu", "lubu", "lyubu", "lb"}),
         ("阿卜杜拉·买买提", {"abudulamaimaiti"}),
+        ("诸葛长风", {"zhugechangfeng", "zhuge changfeng", "zgcf", "zhugezhangfeng", "zgzf"}),
+        ("章长丰", {"zhangchangfeng", "zcf"}),
+        ("章乐行", {"zhanglexing", "zhangyuexing", "zhanglehang", "zlx", "zyh"}),
     ],
 )
 def test_a_han_name_is_read(name: str, spellings: set[str]) -> None:
@@ -55,6 +58,11 @@ def test_the_commonest_surnames_have_their_everyday_reading_first() -> None:
 
 def test_a_long_name_has_few_spellings() -> None:
     assert len(pinyin("单" * 500)) <= 12
+    assert len(pinyin("单" + "长" * 500)) <= 48
+
+
+def test_a_given_name_alone_has_all_its_usual_readings() -> None:
+    assert set(pinyin("长风", is_surname_first=False)) == {"changfeng", "cf", "zhangfeng", "zf"}
 
 
 @pytest.mark.parametrize(
