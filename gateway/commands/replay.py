@@ -40,6 +40,7 @@ def replay(
             {
                 "attempts": [{"id": m.id, "replays": m.origin, "state": m.state} for m in after],
                 "passed_over": [{"id": found, "state": state} for found, state in done.passed_over],
+                "conflicts": list(done.conflicts),
                 "unknown": missing,
             }
         )
@@ -51,6 +52,14 @@ def replay(
             )
         for found, why in done.passed_over:
             screen.note(f"{found} 未重放：处于 {why}", f"{found} was not replayed: it is {why}")
+        if done.conflicts:
+            first = done.conflicts[0]
+            screen.note(
+                f"{len(done.conflicts)} 条未重放：消息编号与先到的消息相同而内容不同，须人工核对"
+                f"（gateway ledger --quarantine）；确认采用某条后写明其消息号：gateway replay {first}",
+                f"{len(done.conflicts)} not replayed: other content under a control id that was used before. Compare them"
+                f" (gateway ledger --quarantine), and take one by its id: gateway replay {first}",
+            )
         for found in missing:
             screen.note(f"没有消息 {found}", f"there is no message {found}")
     if missing or any(m.state == "quarantined" for m in after):

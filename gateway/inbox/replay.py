@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.store.contract import Message, MessageFilter, Store
+from gateway.store.reason import from_reason
 
 _AGAIN = ("stored", "quarantined")
 
@@ -19,10 +20,12 @@ _AGAIN = ("stored", "quarantined")
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """attempts: the new messages, oldest first. passed_over: ids that cannot be replayed, with their states: still in
-    flight, a duplicate (replay its first one), superseded (replay its latest attempt)."""
+    flight, a duplicate (replay its first one), superseded (replay its latest attempt). conflicts: ids that a filter met
+    and left in quarantine, because somebody must choose between them and what came first."""
 
     attempts: tuple[Message, ...]
     passed_over: tuple[tuple[int, str], ...]
+    conflicts: tuple[int, ...] = ()
 
 
 def replay(
@@ -30,13 +33,18 @@ def replay(
 ) -> Replayed:
     """Make a new attempt for every message that the filter means and that has come to an end.
 
-    where    ids, or a filter; oldest first, so that each lane is worked again in its order
+    where    ids, or a filter; oldest first, so that each lane is worked again in its order. Conflicts go by id alone:
+             a whole quarantine worked again would write them over what was stored first
     returns  what was made, and what was passed over
     raises   Unavailable; attempts already made stay made
     """
     attempts: list[Message] = []
     passed_over: list[tuple[int, str]] = []
+    conflicts: list[int] = []
     for found in store.messages(where):
+        if not where.ids and _is_conflict(found):
+            conflicts.append(found.id)
+            continue
         again, state = _again(store, found.id, principal)
         if again is None:
             passed_over.append((found.id, state))
@@ -44,7 +52,14 @@ def replay(
             attempts.append(again)
     if attempts:
         arrived()
-    return Replayed(tuple(attempts), tuple(passed_over))
+    return Replayed(tuple(attempts), tuple(passed_over), tuple(conflicts))
+
+
+def _is_conflict(message: Message) -> bool:
+    """Other content under a control id that was used before: put aside as it came, beside the first one, and never worked."""
+    if message.state != "quarantined" or message.origin is None or message.attempts:
+        return False
+    return any(issue.code == "conflict" for issue in from_reason(message.reason))
 
 
 def _again(store: Store, message_id: int, principal: Principal) -> tuple[Message | None, str]:

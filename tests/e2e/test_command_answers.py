@@ -34,7 +34,7 @@ def test_replay_of_no_such_message_shows_no_message_at_all(data: dict[str, objec
     assert (done.returncode, done.stdout) == (1, b"")
     assert b"there is no message 7" in done.stderr
     done = gateway("replay", 7, "--json", **data)
-    assert json.loads(done.stdout) == {"attempts": [], "passed_over": [], "unknown": [7]}
+    assert json.loads(done.stdout) == {"attempts": [], "passed_over": [], "conflicts": [], "unknown": [7]}
 
 
 def test_quarantine_with_something_in_it_ends_with_1(data: dict[str, object], tmp_path: Path) -> None:

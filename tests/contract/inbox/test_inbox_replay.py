@@ -101,11 +101,28 @@ def test_a_conflict_that_an_operator_replays_is_worked(inbox: Inbox, worker: Wor
     inbox.receive(b"7|A01|p1|x", "town")
     inbox.receive(b"7|A01|p1|y", "town")
     worker.drain()
-    assert len(replay(store, MessageFilter(state="quarantined")).attempts) == 1
+    conflict = store.messages(MessageFilter(state="quarantined"))[0].id
+    assert len(replay(store, MessageFilter(ids=(conflict,))).attempts) == 1
     worker.drain()
     version = store.read("Basic", "7", GATEWAY)
     assert version is not None
     assert b'"y"' in version.content
+
+
+def test_a_filter_leaves_conflicts_to_the_operator(inbox: Inbox, worker: Worker, store: SqlStore) -> None:
+    def refuse(message: Message) -> Conversion:
+        raise Invalid(zh="映射表有误，请更正后重放。", en="The table is wrong: mend it, then replay.")
+
+    inbox.receive(b"7|A01|p1|x", "town")
+    worker.drain()
+    inbox.receive(b"7|A01|p1|y", "town")
+    worker.translate = refuse
+    inbox.receive(b"8|A01|p1|x", "town")
+    worker.drain()
+    conflict, refused = store.messages(MessageFilter(state="quarantined"))
+    done = replay(store, MessageFilter(state="quarantined"))
+    assert ([attempt.origin for attempt in done.attempts], done.conflicts) == ([refused.id], (conflict.id,))
+    assert store.messages(MessageFilter(ids=(conflict.id,)))[0].state == "quarantined"
 
 
 def test_coverage_counts_what_became_of_every_value(inbox: Inbox, worker: Worker, store: SqlStore) -> None:
