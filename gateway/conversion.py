@@ -25,6 +25,13 @@ class Result(NamedTuple):
     def refused(self) -> bool:
         return self.translation is None or any(issue.severity in ("error", "fatal") for issue in self.issues)
 
+    @property
+    def is_clean(self) -> bool:
+        """Nothing for the mapping analyst to look at: no issue from warning upwards, no value unmapped or invalid."""
+        if self.translation is None or any(issue.severity != "information" for issue in self.issues):
+            return False
+        return all(entry.state in ("mapped", "ignored") for entry in self.translation.ledger)
+
 
 def converted(
     exchange: Exchange,

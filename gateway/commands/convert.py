@@ -58,7 +58,7 @@ def convert(
             except GatewayError as error:
                 found = [Result(None, error.issues)]
             for number, result in enumerate(found, 1):
-                worst = max(worst, int(result.refused))
+                worst = max(worst, int(not result.is_clean))
                 _deliver(result, name, number if len(found) > 1 else 0, out, json)
     raise typer.Exit(worst)
 

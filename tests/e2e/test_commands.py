@@ -72,6 +72,14 @@ def test_convert_reads_standard_input_and_every_format_by_its_content(tmp_path: 
         assert resource_type in types(result), name
 
 
+@pytest.mark.parametrize("name", ["ADT_A08.z-segment.hl7", "ADT_A08.unknown-code.hl7"])
+def test_convert_of_a_value_that_no_table_or_code_map_knows_ends_with_1(tmp_path: Path, name: str) -> None:
+    done = gateway("convert", ROOT / "mappings" / "hl7v2" / "cases" / name, "--json", data_dir=tmp_path)
+    (result,) = lines(done)
+    assert (done.returncode, "Patient" in types(result)) == (1, True)
+    assert result["issues"] or {"unmapped", "invalid"} & {entry["state"] for entry in result["ledger"]}
+
+
 def test_convert_gives_the_same_bytes_each_time(tmp_path: Path) -> None:
     first, second = (gateway("convert", ADMISSION, "--json", data_dir=tmp_path).stdout for _ in range(2))
     assert first == second != b""
