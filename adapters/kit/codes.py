@@ -88,15 +88,15 @@ class CodeMap:
         """
         own = f"mappings/sites/{site}/codes/{self.name}.json"
         if not site or self.file == own:
-            zh, en = f"请在 {self.file}", f"in {self.file}"
+            zh, en = f"请在 {self.file} 的 group.element 中", f"in {self.file}"
         else:
             zh, en = (
-                f"请把 {self.file} 复制为 {own}（仅此接入点使用），在其",
+                f"请把 {self.file} 复制为 {own}（仅此接入点使用），在新文件的 group.element 中",
                 f"copy {self.file} to {own} (for this site alone) and in it",
             )
         row = '{"code": "…", "target": [{"code": "…", "equivalence": "equivalent"}]}'
         return (
-            f"{zh} 的 group.element 中加一行 {row}（先原码，后标准码），再运行 gateway replay 消息号",
+            f"{zh}加一行 {row}（先原码，后标准码），再运行 gateway replay 消息号",
             f"{en} add to group.element a row {row} (their code, then the standard one), then run gateway replay ID",
         )
 

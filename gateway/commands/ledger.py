@@ -15,6 +15,9 @@ def ledger(
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="列出隔离的消息与原因 · what is in quarantine, and why")
     ] = False,
+    remarks: Annotated[
+        bool, typer.Option("--remarks", help="列出已入库但有提示的消息 · what was stored with remarks, and which")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
 ) -> None:
     """收到 + 重放 = 入库 + 重复 + 取代 + 隔离 + 处理中；每个值的去向 · the conservation law, and what became of every value"""
@@ -28,6 +31,8 @@ def ledger(
             _one(store, message, json)
         elif quarantine:
             _quarantine(store, json)
+        elif remarks:
+            _remarks(store, json)
         else:
             _all(store, json)
     finally:
@@ -53,6 +58,7 @@ def _all(store: Store, json: bool) -> None:
                         "messages": one.messages,
                         "values": one.values,
                         **one.counts,
+                        "remarked": one.remarked,
                         "paths": one.unmapped,
                     }
                     for one in found.coverage
@@ -72,14 +78,19 @@ def _all(store: Store, json: bool) -> None:
         )  # fmt: skip
         screen.table(
             [("来源", "source"), ("值", "values"), ("已映射", "mapped"), ("有意不采用", "ignored"), ("未映射", "unmapped"),
-             ("无效", "invalid"), ("有着落", "accounted for")],
+             ("无效", "invalid"), ("有着落", "accounted for"), ("提示", "remarks")],
             [
                 (one.source, str(one.values), *(str(one.counts[name]) for name in ("mapped", "ignored", "unmapped", "invalid")),
-                 f"{one.accounted:.1%}")
+                 f"{one.accounted:.1%}", str(one.remarked))
                 for one in found.coverage
             ],
             title=("每个值的去向", "what became of every value"),
         )  # fmt: skip
+        if any(one.remarked for one in found.coverage):
+            screen.note(
+                "“提示”是已入库但有提示的消息数，逐条见 gateway ledger --remarks",
+                "remarks counts messages that were stored with remarks: gateway ledger --remarks lists them",
+            )
         for one in found.coverage:
             for path, count in sorted(one.unmapped.items(), key=lambda item: -item[1])[:10]:
                 screen.note(
@@ -104,6 +115,25 @@ def _quarantine(store: Store, json: bool) -> None:
         )
         if found:
             screen.note("改正后用 gateway replay 消息号 重放", "once mended: gateway replay ID")
+    if found:
+        raise typer.Exit(1)
+
+
+def _remarks(store: Store, json: bool) -> None:
+    from gateway import screen
+    from gateway.inbox.ledger import remarked
+    from gateway.store.reason import from_reason
+
+    found = list(remarked(store))
+    if json:
+        screen.as_json([{"id": m.id, "source": m.source, "kind": m.kind, "control_id": m.control_id,
+                         "issues": _issues(m)} for m in found])  # fmt: skip
+    else:
+        screen.table(
+            [("消息号", "id"), ("来源", "source"), ("类别", "kind"), ("提示", "remark"), ("位置", "place")],
+            [(str(m.id), m.source, m.kind or "?", screen.said(issue.zh, issue.en), ", ".join(issue.expression))
+             for m in found for issue in from_reason(m.reason)],
+        )  # fmt: skip
     if found:
         raise typer.Exit(1)
 

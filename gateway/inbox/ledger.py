@@ -23,11 +23,13 @@ class Coverage:
     """Source values by what became of them, over the messages of one source.
 
     messages   how many messages with a ledger were counted
+    remarked   how many were stored with remarks, which `gateway ledger --remarks` lists
     unmapped   path → how often a value there was not mapped, indices taken out: the work-list of the mapping analyst
     """
 
     source: str
     messages: int = 0
+    remarked: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     unmapped: dict[str, int] = field(default_factory=dict)
 
@@ -71,9 +73,13 @@ def coverage(store: Store, source: str = "") -> list[Coverage]:
     found: dict[str, Coverage] = {}
     for state in ("stored", "quarantined"):
         for message in every(store, MessageFilter(source=source, state=state)):
-            if not message.ledger:
+            is_remarked = state == "stored" and bool(message.reason)
+            if not message.ledger and not is_remarked:
                 continue
             one = found.setdefault(message.source, Coverage(message.source))
+            one.remarked += is_remarked
+            if not message.ledger:
+                continue
             one.messages += 1
             for entry in _decoder.decode(message.ledger):
                 one.counts[entry.state] += 1
@@ -81,6 +87,11 @@ def coverage(store: Store, source: str = "") -> list[Coverage]:
                     path = without_indices(entry.path)
                     one.unmapped[path] = one.unmapped.get(path, 0) + 1
     return [found[name] for name in sorted(found)]
+
+
+def remarked(store: Store) -> Iterator[Message]:
+    """Messages that were stored although something in them wants a look: a code that no map knows, a doubtful date."""
+    return (message for message in every(store, MessageFilter(state="stored")) if message.reason)
 
 
 def every(store: Store, where: MessageFilter) -> Iterator[Message]:

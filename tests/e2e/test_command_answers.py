@@ -37,6 +37,30 @@ def test_replay_of_no_such_message_shows_no_message_at_all(data: dict[str, objec
     assert json.loads(done.stdout) == {"attempts": [], "passed_over": [], "conflicts": [], "unknown": [7]}
 
 
+def test_a_code_that_no_map_knows_is_told_by_the_ledger(tmp_path: Path) -> None:
+    opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
+    odd = ADMISSION.with_name("ADT_A08.unknown-code.hl7").read_bytes()
+    assert opened.inbox.receive(odd, "demo-his").accepted
+    opened.drain()
+    opened.close()
+    settings: dict[str, object] = {"data_dir": tmp_path / "data"}
+    (coverage,) = json.loads(gateway("ledger", "--json", **settings).stdout)["coverage"]
+    assert coverage["remarked"] == 1
+    done = gateway("ledger", "--remarks", "--json", **settings)
+    (message,) = json.loads(done.stdout)
+    (remark, *_) = message["issues"]
+    assert (done.returncode, message["source"], remark["code"]) == (1, "demo-his", "code-invalid")
+    assert remark["expression"] != []
+    assert "在其 的" not in remark["zh"]
+    done = gateway("ledger", "--remarks", **settings)
+    assert (done.returncode, remark["expression"][0].encode() in done.stdout) == (1, True)
+
+
+def test_the_ledger_has_no_remarks_where_all_was_known(data: dict[str, object]) -> None:
+    done = gateway("ledger", "--remarks", "--json", **data)
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+
+
 def test_quarantine_with_something_in_it_ends_with_1(data: dict[str, object], tmp_path: Path) -> None:
     done = gateway("ledger", "--quarantine", **data)
     assert (done.returncode, b"ADT^A60" in done.stdout) == (1, True)
