@@ -30,8 +30,8 @@ def _translated(text: str, argument: str, context: Context) -> tuple[CodeMap | N
         zh, en = table.advice(context.source.tables)
         context.report(
             "code-invalid",
-            f"代码表 {table.name} 中没有此代码，原码已保留；{zh}",
-            f"this code is not in {table.name} and was kept as sent; {en}",
+            f"{context.path} 处的代码不在代码表 {table.name} 中，原码已保留；{zh}",
+            f"the code at {context.path} is not in {table.name} and was kept as sent; {en}",
         )
     return table, target
 

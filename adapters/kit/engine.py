@@ -263,8 +263,8 @@ class Assembly:
         zh, en = concept_map.advice(self.source.tables)
         self.issues.add(
             "code-invalid",
-            f"代码表 {concept_map.name} 中没有此代码，原码已保留；{zh}",
-            f"this code is not in {concept_map.name} and was kept as sent; {en}",
+            f"{place.path} 处的代码不在代码表 {concept_map.name} 中，原码已保留；{zh}",
+            f"the code at {place.path} is not in {concept_map.name} and was kept as sent; {en}",
             place.path,
             "warning",
         )
