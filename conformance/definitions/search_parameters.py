@@ -22,7 +22,9 @@ def table(package: Path) -> dict[str, Any]:
         for base in parameter["base"]:
             row = [parameter["type"], _of(base, parameter.get("expression", ""))]
             if parameter["type"] == "composite":
-                row.append(_components([(codes[part["definition"]], part["expression"]) for part in parameter["component"]]))
+                row.append(
+                    _components([(codes[part["definition"]], part["expression"]) for part in parameter["component"]])
+                )
             elif parameter["type"] == "reference":
                 targets = set(parameter.get("target", ()))
                 row.append(sorted(targets) if len(targets) < len(every) - 5 else [])
