@@ -12,14 +12,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.interactions.door import Door
+from gateway.interactions.operation import Operations
 from gateway.rest.application import FhirApplication, mount
 
 
 @contextlib.contextmanager
-def serving(door: Door) -> Iterator[str]:
+def serving(door: Door, operations: Operations | None = None) -> Iterator[str]:
     """The base URL of a server on this door; stopped at the end."""
     app = FastAPI()
-    application = FhirApplication(door)
+    application = FhirApplication(door, operations=operations)
     mount(app, application)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))

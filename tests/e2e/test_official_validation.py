@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,13 +17,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from gateway.access.policy import restrict
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.door import Door
 from gateway.measures.everything import everything
+from gateway.operations import registry
 from gateway.store.sql import open_store
+from tests.e2e.rest_server import serving
 from tests.which_profile import claiming, profiles_of
 
 ROOT = Path(__file__).parents[2]
@@ -72,10 +76,17 @@ def test_what_the_tables_make_is_valid(tmp_path: Path) -> None:
     assert errors(written(tmp_path / "made.ndjson", resources)) == []
 
 
-def test_what_the_demo_stores_and_reports_is_valid(tmp_path: Path) -> None:
-    demo(tmp_path, "demo", "--once", "--day", DAY)
-    report = json.loads(demo(tmp_path / "demo", "report", DAY[:7]))
-    store = open_store(f"sqlite:///{tmp_path / 'demo' / 'gateway.sqlite'}", restrict)
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder after the demo."""
+    home = tmp_path_factory.mktemp("played")
+    demo(home, "demo", "--once", "--day", DAY)
+    return home / "demo"
+
+
+def test_what_the_demo_stores_and_reports_is_valid(played: Path, tmp_path: Path) -> None:
+    report = json.loads(demo(played, "report", DAY[:7]))
+    store = open_store(f"sqlite:///{played / 'gateway.sqlite'}", restrict)
     try:
         search = everything(Door(store), GATEWAY)
         resources = [
@@ -89,6 +100,54 @@ def test_what_the_demo_stores_and_reports_is_valid(tmp_path: Path) -> None:
     assert {resource["resourceType"] for resource in resources if not profiles_of(resource)} == {"Binary"}
     reported = [entry["resource"] for entry in report["entry"]]
     assert errors(written(tmp_path / "stored.ndjson", [*resources, *reported])) == []
+
+
+# What a client is answered: bundles, parameters, outcomes of refusals, none of which is stored.
+ASKED = (
+    "metadata",
+    "Patient?_count=20&_revinclude=Encounter:subject&_total=accurate",
+    "Task?status=requested&_include=Task:focus&_include:iterate=CarePlan:subject",
+    "Patient?_summary=true",
+    "Patient?_elements=name",
+    "Patient?_count=0",
+    "Patient?name=zhang&nam=x",
+    "Patient/none-such",
+    "Patinet",
+    "_history?_count=50",
+    "Patient/_history?_count=20",
+    "{Patient}/_history",
+    "{Patient}/$everything",
+    "{Patient}/$summary",
+    "{Patient}/$meta",
+    "{Encounter}/$everything",
+    "{Composition}/$document",
+    "{CarePlan}/$validate",
+    "{Patient}/$diff?fromVersion=1",
+    "Observation/$lastn?max=1&patient={Patient}",
+    "ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender",
+    "ValueSet/$validate-code?url=http://hl7.org/fhir/ValueSet/administrative-gender&code=male"
+    "&system=http://hl7.org/fhir/administrative-gender",
+    "CodeSystem/$lookup?system=http://hl7.org/fhir/administrative-gender&code=female",
+    "CodeSystem/$subsumes?system=http://hl7.org/fhir/administrative-gender&codeA=female&codeB=male",
+)
+
+
+def test_what_the_server_answers_is_valid(played: Path, tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{played / 'gateway.sqlite'}", restrict)
+    try:
+        with serving(Door(store), registry.find()) as base, httpx2.Client(base_url=base) as client:
+            here = {}
+            for kind in ("Patient", "Encounter", "Composition", "CarePlan"):
+                [entry] = client.get(kind, params={"_count": 1}).json()["entry"]
+                here[kind] = f"{kind}/{entry['resource']['id']}"
+            for place, question in enumerate(ASKED):
+                answer = client.get(question.format(**here))
+                assert answer.status_code < 500, question
+                (tmp_path / f"{place}-{re.sub('[^A-Za-z]+', '-', question)[:40]}.json").write_bytes(answer.content)
+    finally:
+        store.close()
+    # A history holds many versions of one resource, and a reference in it names none of them in particular.
+    assert [error for error in errors(tmp_path) if "[Bundle_BUNDLE_MultipleMatches]" not in error] == []
 
 
 def demo(home: Path, *arguments: str) -> bytes:

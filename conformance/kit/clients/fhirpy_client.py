@@ -16,6 +16,11 @@ def patient(value: str, **more: Any) -> Any:
     return client.resource("Patient", identifier=[{"system": SYSTEM, "value": value}], **more)
 
 
+def metadata() -> str:
+    assert client.execute("metadata", method="GET")["fhirVersion"] == "4.0.1"
+    return "no call of its own; execute()"
+
+
 def create() -> str:
     kept["one"] = patient(mark, name=[{"text": NAMES[0]}], gender="male")
     kept["one"].save()
@@ -40,7 +45,7 @@ def patch() -> str:
     kept["one"].patch(active=True)
     found = client.get("Patient", kept["one"].id)
     assert (found["active"], found["gender"]) == (True, "female")
-    return "patch(), application/json, merge-style"
+    return "patch(), a part as application/json"
 
 
 def search() -> str:
@@ -56,7 +61,7 @@ def paging() -> str:
     found = client.resources("Patient").search(_tag=group).sort("birthdate").limit(2).fetch_all()
     assert [one["name"][0]["text"] for one in found] == list(NAMES)
     assert client.resources("Patient").search(_tag=group).count() == len(NAMES)
-    return "fetch_all() over 4 pages, count()"
+    return "fetch_all() over 4 pages, count() by _totalMethod"
 
 
 def conditional_create() -> str:
@@ -65,7 +70,8 @@ def conditional_create() -> str:
     first, made = search.get_or_create(patient(value))
     second, again = search.get_or_create(patient(value))
     assert (made, again, first["id"] == second["id"]) == (True, False, True)
-    return "get_or_create(), the condition in the URL"
+    assert search.count() == 1  # it posts Patient?identifier=… without If-None-Exist
+    return "get_or_create(), its condition in the URL"
 
 
 def transaction() -> str:
@@ -89,7 +95,13 @@ def transaction() -> str:
     )
     answer = client.execute("", method="POST", data=bundle.serialize())
     assert [entry["response"]["status"][:3] for entry in answer["entry"]] == ["201", "201"]
-    return "execute()"
+    return "no call of its own; execute()"
+
+
+def history() -> str:
+    versions = client.execute(f"Patient/{kept['one'].id}/_history", method="GET")
+    assert [entry["resource"]["meta"]["versionId"] for entry in versions["entry"]] == ["3", "2", "1"]
+    return "no call of its own; execute()"
 
 
 def delete() -> str:
@@ -99,6 +111,7 @@ def delete() -> str:
 
 run(
     [
+        ("metadata", metadata),
         ("create", create),
         ("read", read),
         ("update", update),
@@ -107,6 +120,7 @@ run(
         ("paging", paging),
         ("conditional create", conditional_create),
         ("transaction", transaction),
+        ("history", history),
         ("delete", delete),
     ]
 )

@@ -30,6 +30,11 @@ export function assert(truth, what) {
   if (!truth) throw new Error(`not so: ${what}`);
 }
 
+// A next link that is not absolute breaks three of the clients.
+export function absolute(bundle) {
+  for (const link of bundle.link) assert(link.url.startsWith(base), `link ${link.relation} is absolute`);
+}
+
 export function created(bundle) {
   const statuses = bundle.entry.map((entry) => entry.response.status.slice(0, 3)).join();
   assert(statuses === "201,201", `201,201 but ${statuses}`);
