@@ -6,7 +6,11 @@ A document is plain dict, list, str, int, bool, None and Decimal. The rare numbe
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -18,7 +22,13 @@ DEPTH_LIMIT = 100
 NUMBER_LENGTH_LIMIT = 200
 EXPONENT_LIMIT = 400  # beyond every double; 1e999999999 would cost whoever calculates with it gigabytes
 
+ELEMENT = re.compile(r"[A-Za-z_]\w{0,63}", re.ASCII)
+
 Document = dict[str, Any]
+
+
+class _Unreadable(Exception):
+    """A number that is too long or too large."""
 
 
 class Number(Decimal):
@@ -40,7 +50,8 @@ def read(data: bytes) -> Document:
     """Read a JSON object.
 
     raises  Malformed for anything that is not one well-formed UTF-8 JSON object: duplicate keys, NaN, lone surrogates,
-            NUL characters, nesting deeper than DEPTH_LIMIT, numbers longer than NUMBER_LENGTH_LIMIT
+            NUL characters, nesting deeper than DEPTH_LIMIT, numbers with a point or an exponent longer than
+            NUMBER_LENGTH_LIMIT, whole ones of thousands of digits (those between: see gateway.fhir.primitive)
     source  FHIR R4 json.html, RFC 8259
     """
     if data.startswith(b"\xef\xbb\xbf"):
@@ -53,8 +64,8 @@ def read(data: bytes) -> Document:
             document = _read_slowly(data)
     except RecursionError:
         _refuse_depth()
-    except msgspec.ValidationError:  # without a type to decode into, this can only be an integer out of range
-        _refuse_number()
+    except (_Unreadable, msgspec.ValidationError):  # without a type to decode into: an integer out of range
+        _refuse_number(*_named(data))
     except msgspec.DecodeError as error:
         _refuse(*_explain(str(error)))
     except (UnicodeDecodeError, UnicodeEncodeError):
@@ -84,14 +95,14 @@ def write(document: Document) -> bytes:
 
 def _decimal(text: str) -> Decimal:
     if len(text) > NUMBER_LENGTH_LIMIT:
-        _refuse_number()
+        raise _Unreadable
     exponent = text.lower().partition("e")[2]
     if exponent and (len(exponent) > 5 or abs(int(exponent)) > EXPONENT_LIMIT):
-        _refuse_number()
+        raise _Unreadable
     try:
         return Decimal(text)
-    except InvalidOperation:
-        _refuse_number()
+    except InvalidOperation as error:
+        raise _Unreadable from error
 
 
 def _as_written(text: str) -> Decimal:
@@ -101,20 +112,52 @@ def _as_written(text: str) -> Decimal:
 
 def _integer(text: str) -> int | Decimal:
     if len(text) > NUMBER_LENGTH_LIMIT:
-        _refuse_number()
+        raise _Unreadable
     return Number(text) if text == "-0" else int(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        _refuse("同一对象中有重复的键，请只保留一个", "An object has the same key twice; keep one of them")
-    if any("\0" in key or (type(value) is str and "\0" in value) for key, value in pairs):
-        _refuse_nul()
-    for _, value in pairs:
-        if type(value) is list and any(type(item) is str and "\0" in item for item in value):
-            _refuse_nul()
+        often = Counter(key for key, _ in pairs)
+        at = _element(next(key for key, times in often.items() if times > 1))
+        _refuse("同一对象中有重复的键，请只保留一个", "An object has the same key twice; keep one of them", *at)
+    for key, value in pairs:
+        texts = (key, *value) if type(value) is list else (key, value)
+        if any(type(text) is str and "\0" in text for text in texts):
+            _refuse_nul(*_element(key))
     return found
+
+
+def _element(key: str) -> tuple[str, ...]:
+    """The key as a place to name, where it can be an element: what else stands there may be a patient's."""
+    return (key,) if ELEMENT.fullmatch(key) else ()
+
+
+def _named(data: bytes) -> tuple[str, ...]:
+    """The element that holds a number which cannot be read; () when it has no name."""
+    place: tuple[str, ...] = ()
+
+    def noted(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal place
+        for key, value in pairs:
+            values = value if type(value) is list else (value,)
+            place = place or (_element(key) if any(item is _Unreadable for item in values) else ())
+
+    def number(read: Callable[[str], Any]) -> Callable[[str], Any]:
+        def tried(text: str) -> Any:
+            try:
+                read(text)
+            except _Unreadable:
+                return _Unreadable
+            return None
+
+        return tried
+
+    with contextlib.suppress(ValueError, RecursionError):
+        decoder = json.JSONDecoder(object_pairs_hook=noted, parse_float=number(_decimal), parse_int=number(_integer))
+        decoder.decode(data.decode())
+    return place
 
 
 def _read_slowly(data: bytes) -> Any:
@@ -143,11 +186,13 @@ def _write_number(value: Any) -> msgspec.Raw:
 
 def _explain(message: str) -> tuple[str, str]:
     """msgspec's own words for a syntax error name a place, never a value."""
-    return f"正文不是合法的 JSON，请检查后重发（{message}）", f"The body is not well-formed JSON: {message}"
+    at = message.rpartition("(byte ")[2].removesuffix(")")
+    where = f"（第 {at} 字节处）" if at.isdigit() else "（内容不完整）" if "truncated" in message else ""
+    return f"正文不是合法的 JSON{where}，请检查后重发", f"The body is not well-formed JSON: {message}"
 
 
-def _refuse(zh: str, en: str) -> NoReturn:
-    raise Malformed(zh=zh, en=en)
+def _refuse(zh: str, en: str, *at: str) -> NoReturn:
+    raise Malformed(zh=zh, en=en, at=at)
 
 
 def _refuse_depth() -> NoReturn:
@@ -157,15 +202,16 @@ def _refuse_depth() -> NoReturn:
     )
 
 
-def _refuse_number() -> NoReturn:
+def _refuse_number(*at: str) -> NoReturn:
     _refuse(
         f"有数字过长（超过 {NUMBER_LENGTH_LIMIT} 个字符）或指数过大，请缩短",
         f"A number is longer than {NUMBER_LENGTH_LIMIT} characters or its exponent too large; shorten it",
+        *at,
     )
 
 
-def _refuse_nul() -> NoReturn:
-    _refuse("文本中含有 NUL 字符（\\u0000），请去除", "A text holds the NUL character (\\u0000); remove it")
+def _refuse_nul(*at: str) -> NoReturn:
+    _refuse("文本中含有 NUL 字符（\\u0000），请去除", "A text holds the NUL character (\\u0000); remove it", *at)
 
 
 _decoder = msgspec.json.Decoder(float_hook=_decimal)

@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from gateway.fhir.document import NUMBER_LENGTH_LIMIT
 from gateway.fhir.xhtml import is_narrative
 
 TEXT_LIMIT = 1024 * 1024  # R4 datatypes.html#string: strings SHALL NOT exceed 1 MB
@@ -99,8 +100,12 @@ def _matching(match: Callable[[str], object]) -> Callable[[Any], bool]:
     return lambda value: type(value) is str and match(value) is not None
 
 
+_TOO_LARGE = 10**NUMBER_LENGTH_LIMIT
+
+
 def _is_decimal(value: Any) -> bool:
-    return type(value) is int or isinstance(value, Decimal)
+    """A whole number of that many digits would be larger than any double of the index; one with a point is not read at all."""
+    return isinstance(value, Decimal) or (type(value) is int and abs(value) < _TOO_LARGE)
 
 
 _text = Primitive(
@@ -121,7 +126,12 @@ PRIMITIVES: dict[str, Primitive] = {
     "integer": Primitive("number", _whole(-(2**31)), "应为 32 位整数", "expected a 32-bit whole number"),
     "unsignedInt": Primitive("number", _whole(0), "应为 0 或正整数", "expected 0 or a positive whole number"),
     "positiveInt": Primitive("number", _whole(1), "应为正整数", "expected a positive whole number"),
-    "decimal": Primitive("number", _is_decimal, "应为数字（不加引号）", "expected a number (without quotes)"),
+    "decimal": Primitive(
+        "number",
+        _is_decimal,
+        f"应为数字，不加引号，不超过 {NUMBER_LENGTH_LIMIT} 位",
+        f"expected a number without quotes, of at most {NUMBER_LENGTH_LIMIT} digits",
+    ),
     "date": Primitive(
         "string",
         is_date,

@@ -49,6 +49,6 @@ def _explained(door: Door, place: str, pairs: Sequence[tuple[str, str]], princip
 
 
 def url(door: Door, where: str, pairs: Sequence[tuple[str, str]]) -> str:
-    query = urlencode(list(pairs), safe="|,:/$")
+    query = urlencode(list(pairs), safe=",:/$")
     here = f"{door.base_url}/{where}" if where else door.base_url
     return f"{here}?{query}" if query else here

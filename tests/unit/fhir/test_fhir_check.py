@@ -76,6 +76,8 @@ def test_a_whole_patient_passes() -> None:
         ({"managingOrganization": {"type": "Patient"}}, ("value", "Patient.managingOrganization")),
         ({"managingOrganization": {"reference": "#x"}}, ("invariant", "Patient.managingOrganization")),
         ({"identifier": [{"system": "a b"}]}, ("value", "Patient.identifier[0].system")),
+        ({"extension": [{"url": "u", "valueDecimal": "1"}]}, ("value", "Patient.extension[0].value")),
+        ({"extension": [{"url": "u", "valueDecimal": 10**200}]}, ("value", "Patient.extension[0].value")),
         ({"extension": [{"url": "u"}]}, ("invariant", "Patient.extension[0]")),
         ({"extension": [{"valueString": "x"}]}, ("required", "Patient.extension[0].url")),
         ({"telecom": [{"value": "1"}]}, ("invariant", "Patient.telecom[0].system")),

@@ -49,6 +49,7 @@ def test_what_is_not_one_json_object_is_malformed(data: bytes) -> None:
         b"[" * 10**7,
         b'{"a":' * 10**6,
         b'{"a":' + b"1" * 10**7 + b"}",
+        b"{" + b",".join(b'"k%d":1' % n for n in range(10**5)) + b',"z":1,"z":2}',
         b'{"a":1.' + b"1" * 10**7 + b"}",
         b'{"a":"' + b"\\" * 10**7,
     ],
@@ -77,6 +78,24 @@ def test_a_refusal_never_shows_a_value() -> None:
     with pytest.raises(Malformed) as caught:
         read('{"name":"测试甲","name":"测试乙"}'.encode())
     assert "测试" not in str(caught.value.issues)
+
+
+@pytest.mark.parametrize(
+    ("data", "at"),
+    [
+        ('{"name":1,"b":{"birthDate":1,"birthDate":2}}', ("birthDate",)),
+        ('{"测试甲":1,"测试甲":2}', ()),
+        ('{"a":[{"value":1e999999999}]}', ("value",)),
+        ('{"a":{"values":[1,' + "1" * 5000 + "]}}", ("values",)),
+        ('{"a":-1.' + "1" * 300 + "}", ("a",)),
+        ('{"a":{"text":"x\\u0000"}}', ("text",)),
+        ('{"a":{"given":["x","\\u0000"]}}', ("given",)),
+    ],
+)
+def test_a_refusal_names_the_element_that_holds_it(data: str, at: tuple[str, ...]) -> None:
+    with pytest.raises(Malformed) as caught:
+        read(data.encode())
+    assert caught.value.issues[0].expression == at
 
 
 def test_decimals_are_decimals_and_integers_are_integers() -> None:
