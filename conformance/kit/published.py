@@ -30,7 +30,7 @@ SENTENCES = (
     (r"- schemathesis, (\w+): (.+) requests made from the OpenAPI, seed 1, no answer a 500\.",
      r"- schemathesis，\1：按 OpenAPI 生成 \2 个请求（种子 1），没有一个应答 500。"),
     (r"- schemathesis: not run.*", "- schemathesis：没有运行。"),
-    (r"- official validation: (.+) tests passed\.", r"- 官方校验（HL7）：\1 项测试通过：映射表所产生的、演示所存入的全部资源，以及自有 profile、示例、对照表，没有错误。"),
+    (r"- official validation: (.+) tests passed\.", r"- 官方校验（HL7）：\1 项测试通过：映射表所产生的、演示所存入的全部资源，服务器的应答，以及自有 profile、示例、对照表，没有错误。"),
     (r"- official validation: not run, .*", "- 官方校验（HL7）：没有运行，因为这里没有官方校验工具或 JDK。"),
     (r"- official validation: not run .*", "- 官方校验（HL7）：没有运行（--quick）。"),
 )  # fmt: skip
