@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from gateway.fhir.errors import Conflict, Forbidden, Invalid, Issue
@@ -34,17 +34,17 @@ def state_of(machine: Machine, task: Mapping[str, Any]) -> State:
     if name:
         state = machine.states.get(name)
         if state is None:
-            known = "、".join(machine.states)
+            zh, en = _told(machine.states.values())
             raise Invalid(
                 "code-invalid",
-                zh=f"Task.businessStatus 的状态码“{name}”未知；可用：{known}。",
-                en=f"Task.businessStatus {name!r} is unknown; use one of {', '.join(machine.states)}.",
+                zh=f"Task.businessStatus 的状态码“{name}”未知；可用：{zh}。",
+                en=f"Task.businessStatus {name!r} is unknown; use one of {en}.",
                 at="Task.businessStatus",
             )
         if state.status != status:
             raise Invalid(
                 "invariant",
-                zh=f"Task.businessStatus“{state.zh}”要求 Task.status 为 {state.status}，而不是 {status}；请同时修改两者。",
+                zh=f"Task.businessStatus“{_told([state])[0]}”要求 Task.status 为 {state.status}，而不是 {status}；请同时修改两者。",
                 en=f"Task.businessStatus {name!r} goes with Task.status {state.status}, not {status}; change both together.",
                 at="Task.businessStatus",
             )
@@ -82,43 +82,62 @@ def edge(machine: Machine, before: Mapping[str, Any], after: Mapping[str, Any], 
         if to.name == now.name:  # the same state, only now written out
             return None
         found = [candidate for candidate in machine.exits(now.name) if candidate.to == to.name]
-        return _choose(machine, now.name, found, actors, to.zh, to.en)
+        return _choose(machine, now.name, found, actors, *_told([to]))
     status = str(after.get("status", ""))
     if status == now.status:
         return None
     found = [candidate for candidate in machine.exits(now.name) if machine.states[candidate.to].status == status]
     mine = {candidate.to for candidate in found if candidate.actor in actors}
     if len(mine) > 1:
+        zh, en = _told(machine.states[name] for name in sorted(mine))
         raise Conflict(
             "business-rule",
-            zh=f"仅凭 Task.status“{status}”不能确定去向；请在 Task.businessStatus 写明：{'、'.join(sorted(mine))}。",
-            en=f"Task.status {status!r} alone could mean {', '.join(sorted(mine))}; say which in Task.businessStatus.",
+            zh=f"仅凭 Task.status“{status}”不能确定去向；请在 Task.businessStatus 写明：{zh}。",
+            en=f"Task.status {status!r} alone could mean {en}; say which in Task.businessStatus.",
             at="Task.businessStatus",
         )
-    return _choose(machine, now.name, found, actors, status, status)
+    return _choose(machine, now.name, found, actors, *_meant(machine, status))
 
 
 def _choose(machine: Machine, state: str, found: list[Edge], actors: Collection[str], zh: str, en: str) -> Edge:
     mine = [candidate for candidate in found if candidate.actor in actors]
     if mine:
         return mine[0]
-    now, possible = machine.states[state], machine.exits(state)
+    (zh_now, en_now), possible = _told([machine.states[state]]), machine.exits(state)
     zh_possible = "、".join(f"{e.zh}（{ACTORS[e.actor][0]}）" for e in possible) or "无，流程已结束"
     en_possible = ", ".join(f"{e.event} ({ACTORS[e.actor][1]})" for e in possible) or "nothing, it has ended"
     if found:
         who = found[0].actor
         raise Forbidden(
             "business-rule",
-            zh=f"“{found[0].zh}”只能由{ACTORS[who][0]}进行；当前状态“{now.zh}”，可以：{zh_possible}。",
-            en=f"only the {ACTORS[who][1]} may {found[0].event}; the state is {now.name}, possible: {en_possible}.",
+            zh=f"“{found[0].zh}”只能由{ACTORS[who][0]}进行；当前状态“{zh_now}”，可以：{zh_possible}。",
+            en=f"only the {ACTORS[who][1]} may {found[0].event}; the state is {en_now}, possible: {en_possible}.",
             at="Task.status",
         )
     raise Conflict(
         "business-rule",
-        zh=f"当前状态“{now.zh}”不能转为“{zh}”；现在可以：{zh_possible}。",
-        en=f"{en!r} is not possible from state {now.name}; possible now: {en_possible}.",
+        zh=f"当前状态“{zh_now}”不能转为“{zh}”；现在可以：{zh_possible}。",
+        en=f"{en} is not possible from state {en_now}; possible now: {en_possible}.",
         at="Task.status",
     )
+
+
+def _told(states: Iterable[State]) -> tuple[str, str]:
+    """States by the code that is written and the word that people read, in Chinese and English."""
+    named = list(states)
+    return (
+        "、".join(f"{it.name}（{it.zh}）" for it in named),
+        ", ".join(it.name if it.en == it.name else f"{it.name} ({it.en})" for it in named),
+    )
+
+
+def _meant(machine: Machine, status: str) -> tuple[str, str]:
+    """A Task.status with the states that it may stand for: the machine's words for what the standard calls in-progress."""
+    states = [state for state in machine.states.values() if state.status == status]
+    if not states:
+        return status, status
+    zh, en = "、".join(state.zh for state in states), ", ".join(state.en for state in states)
+    return f"{status}（{zh}）", status if en == status else f"{status} ({en})"
 
 
 def begin(machine: Machine, task: dict[str, Any], actors: Collection[str]) -> State:

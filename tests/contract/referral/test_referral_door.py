@@ -12,6 +12,7 @@ from gateway.fhir.errors import Conflict, Forbidden, Invalid
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
 from gateway.referral.rule import Referral
+from gateway.referral.transitions import machine
 from gateway.store.contract import Store
 
 CLINIC = Principal("clinic", "99000002", "clinic")
@@ -176,6 +177,21 @@ def test_a_refused_edge_says_what_is_possible(door: Door) -> None:
     _, task_id = new(door)
     with pytest.raises(Conflict, match=r"possible now: sign-for \(receiver\)"):
         move(door, task_id, HOSPITAL, status="in-progress")
+
+
+def test_a_refused_edge_names_each_state_by_its_code_and_its_word(door: Door) -> None:
+    _, task_id = new(door)
+    with pytest.raises(Conflict) as refused:
+        move(door, task_id, HOSPITAL, status="in-progress")
+    (issue,) = refused.value.issues
+    assert "“submitted（已提交）”不能转为“in-progress（已到院、诊治中、申请终止）”" in issue.zh
+    assert "in-progress (arrived, under treatment, stop requested) is not possible from state submitted" in issue.en
+    outcome = {"coding": [{"system": machine().system, "code": "outcome"}]}
+    with pytest.raises(Conflict) as refused:
+        move(door, task_id, HOSPITAL, status="completed", businessStatus=outcome)
+    (issue,) = refused.value.issues
+    assert "不能转为“outcome（已回转反馈）”" in issue.zh
+    assert "outcome (outcome sent) is not possible" in issue.en
 
 
 def test_a_senders_repetition_of_its_request_does_not_turn_the_referral_back(door: Door) -> None:
