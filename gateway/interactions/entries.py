@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from gateway.fhir import bundle, elements
 from gateway.fhir.errors import Invalid, Issue, Malformed, TooLarge
 from gateway.interactions.change import Document, Entry
+from gateway.search.refusal import no_such_type
 
 
 def read_entries(requests: Document, base_url: str, limit: int) -> list[tuple[Entry, tuple[Issue, ...]]]:
@@ -84,11 +85,12 @@ def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
     # Of all types together one may ask for a history, and search.
     of_all = read.method in ("GET", "HEAD") and (parts == ("_history",) or (not parts and bool(query)))
     if not issues and not of_all and resource_type not in elements.resource_types():
+        zh, en = no_such_type(resource_type)
         issues.append(
             Issue(
                 "not-supported",
-                "request.url 应为 类型、类型/id 或 类型?条件。",
-                "request.url must be Type, Type/id or Type?criteria of an R4 resource type.",
+                f"{zh}；request.url 应为 类型、类型/id 或 类型?条件。",
+                f"{en}; request.url must be Type, Type/id or Type?criteria.",
                 (f"{place}.request.url",),
             )
         )

@@ -15,6 +15,7 @@ from gateway.rest import handlers
 from gateway.rest.reply import Reply, answer
 from gateway.rest.request import ID, JSON_TYPES, Request
 from gateway.search.compartments import compartments
+from gateway.search.refusal import no_such_type
 
 Handler = Callable[[Door, Request], Reply]
 
@@ -101,7 +102,9 @@ class Routes:
 
     def _of_operation(self, path: tuple[str, ...]) -> dict[str, Handler]:
         *place, code = path
-        if len(place) > 2 or (place and place[0] not in elements.resource_types()):
+        if place and place[0] not in elements.resource_types():
+            raise _no_such_type(place[0])
+        if len(place) > 2:
             raise _no_such_place()
         if len(place) == 2 and not ID.fullmatch(place[1]):
             raise _no_such_id()
@@ -119,11 +122,7 @@ def _place(path: tuple[str, ...]) -> str:
     if path[0].startswith("_"):
         return path[0]
     if path[0] not in elements.resource_types():
-        raise Unsupported(
-            zh="网址中没有 R4 资源类型；见 metadata。",
-            en="The URL names no R4 resource type: see metadata for what there is.",
-            status=404,
-        )
+        raise _no_such_type(path[0])
     if len(path) == 1 or path[1].startswith("_"):
         return "/".join(("Type", *path[1:]))
     if not ID.fullmatch(path[1]):
@@ -160,6 +159,11 @@ def _no_such_place() -> Unsupported:
         en="There is nothing at this URL: see metadata for what there is.",
         status=404,
     )
+
+
+def _no_such_type(named: str) -> Unsupported:
+    zh, en = no_such_type(named)
+    return Unsupported(zh=f"{zh}；全部类型见 metadata。", en=f"{en}; see metadata for what there is.", status=404)
 
 
 def _no_such_id() -> NotFound:

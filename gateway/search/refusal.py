@@ -1,10 +1,11 @@
-"""Refusals of a search: each names the parameter and what to do, none shows a value."""
+"""Refusals of a search, and of a type that there is none of: each names the parameter and what to do, none shows a value."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
+from gateway.fhir import elements
 from gateway.fhir.errors import Invalid, Issue, Unsupported
 
 FORMS = {
@@ -62,6 +63,18 @@ def unknown(whose: str, code: str, whole: str, known: Iterable[str]) -> Unsuppor
 
 def nearest(word: str, known: Iterable[str]) -> str:
     return next(iter(difflib.get_close_matches(word[:64], list(known), 1, 0.6)), "")
+
+
+def no_such_type(named: str) -> tuple[str, str]:
+    """What a URL names in place of a type of R4, zh and en, with the nearest one that there is."""
+    if not (named.isascii() and named.isalpha() and len(named) <= 64):  # not a word: it may be anything, a number too
+        return "网址中没有 R4 资源类型", "The URL names no R4 resource type"
+    types = {name.lower(): name for name in elements.resource_types()}
+    near = types.get(nearest(named.lower(), types))
+    return (
+        f"{named} 不是 R4 资源类型" + (f"；是否为 {near}？" if near else ""),
+        f"{named} is no R4 resource type" + (f"; did you mean {near}?" if near else ""),
+    )
 
 
 def shown(code: str) -> str:

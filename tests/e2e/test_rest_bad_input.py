@@ -146,6 +146,27 @@ def test_a_wrong_place_or_parameter_is_refused(client: TestClient, method: str, 
     refused(client.request(method, path, headers=FHIR), status)
 
 
+def test_a_type_that_there_is_not_is_named_with_the_nearest(client: TestClient) -> None:
+    for path in ("/Patinet", "/Patinet/1", "/patient/_search", "/Patinet/1/$everything"):
+        issue = refused(client.get(path), 404)
+        named = path.split("/")[1]
+        assert issue["details"]["text"].startswith(f"{named} 不是 R4 资源类型；是否为 Patient？")
+        assert issue["diagnostics"].startswith(f"{named} is no R4 resource type; did you mean Patient?")
+    assert "是否为" not in refused(client.get("/Foo"), 404)["details"]["text"]
+    number = "990101195603121017"  # what is no word may be anybody's number: it is not said again
+    assert number not in client.get(f"/{number}").text
+
+
+def test_an_entry_of_a_batch_names_the_type_that_there_is_not(client: TestClient) -> None:
+    entries = [{"request": {"method": "GET", "url": url}} for url in ("Foo/1", "Observaton?code=x")]
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+    answers = client.post("/", json=batch, headers=FHIR).json()["entry"]
+    first, second = (answer["response"] for answer in answers)
+    assert (first["status"][:3], second["status"][:3]) == ("400", "400")
+    assert "Foo is no R4 resource type" in first["outcome"]["issue"][0]["diagnostics"]
+    assert "是否为 Observation？" in second["outcome"]["issue"][0]["details"]["text"]
+
+
 @pytest.mark.parametrize(
     "kind", ["application/fhir+xml", "text/plain", "multipart/form-data", "application/x-ndjson", "x", "application/"]
 )
