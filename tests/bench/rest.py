@@ -2,10 +2,12 @@
 
     python -m tests.bench.rest [--patients 200] [--seconds 1.0] [--rounds 3] [--connections 16] [--postgres URL]
     python -m tests.bench.rest --profile update
+    python -m tests.bench.rest --keep [--postgres URL]
 
 Prints for each phase the server's processor time a request as a multiple of the bare route's (the best of the rounds: other work on the
 machine disturbs everything else), and beside it the rate as a share of the bare route's. --profile asks one phase of an application in
-this process, without a socket and without threads, and prints its hottest functions.
+this process, without a socket and without threads, and prints its hottest functions. --keep writes what was printed, and the
+profiles of the three phases that cost most, into tests/bench/kept, so that a later change can be held against it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import contextlib
 import cProfile
 import itertools
 import json
@@ -35,6 +38,7 @@ LOINC = "http://loinc.org"
 CODES = ("8480-6", "8462-4", "8867-4", "2339-0")
 BUNDLE = 100
 RECORD = 25
+KEPT = Path(__file__).with_name("kept")
 
 Requests = Iterator[bytes]
 
@@ -187,7 +191,8 @@ def bare() -> Requests:
     return itertools.repeat(request)
 
 
-def measure(url: str, label: str, options: argparse.Namespace) -> None:
+def measure(url: str, label: str, options: argparse.Namespace) -> list[str]:
+    """Prints the ratios; the phases, the costliest a request first."""
     fill(url, options.patients)
     phases: dict[str, Callable[[], Requests]] = {"bare": bare, **Phases(options.patients).all()}
     cpu: dict[str, list[float]] = collections.defaultdict(list)
@@ -208,6 +213,25 @@ def measure(url: str, label: str, options: argparse.Namespace) -> None:
         each = f"  ({BUNDLE} resources each)" if name == "import" else ""
         times, share = min(cpu[name]) / min(cpu["bare"]), max(rates[name]) / max(rates["bare"])
         print(f"  {name:18} {times:6.1f} times the bare route's processor time  {share:6.1%} of its rate{each}")
+    return sorted(phases, key=lambda name: -min(cpu[name]))
+
+
+def keep(url: str, label: str, options: argparse.Namespace) -> None:
+    """The ratios of one database, and the profiles of the costliest three phases on SQLite, as files to compare with."""
+    KEPT.mkdir(exist_ok=True)
+    with _written(f"{label.lower()}.txt"):
+        costliest = measure(url, label, options)[:3]
+    if label == "SQLite":
+        for phase in costliest:
+            with tempfile.TemporaryDirectory() as folder, _written(f"{phase}.profile.txt"):
+                profile(f"sqlite:///{Path(folder) / 'bench.db'}", phase, options)
+
+
+@contextlib.contextmanager
+def _written(name: str) -> Iterator[None]:
+    with (KEPT / name).open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+        yield
+    print(f"written: {KEPT.name}/{name}")
 
 
 def _turn(
@@ -307,6 +331,7 @@ def main() -> None:
     parser.add_argument(
         "--profile", default="", metavar="PHASE", help="name the hottest functions of one phase instead"
     )
+    parser.add_argument("--keep", action="store_true", help="write ratios and profiles into tests/bench/kept")
     parser.add_argument("--hottest", type=int, default=15)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -314,9 +339,10 @@ def main() -> None:
         if options.profile:
             profile(options.postgres or url, options.profile, options)
             return
-        measure(url, "SQLite", options)
+        done = keep if options.keep else measure
+        done(url, "SQLite", options)
     if options.postgres:
-        measure(options.postgres, "PostgreSQL", options)
+        done(options.postgres, "PostgreSQL", options)
 
 
 if __name__ == "__main__":
