@@ -64,7 +64,13 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", title="HTTP 监听地址", description="address on which HTTP listens")
     port: int = Field(default=8080, ge=0, le=65535, title="HTTP 端口", description="HTTP port")
     mllp_host: str = Field(default="127.0.0.1", title="MLLP 监听地址", description="address on which MLLP listens")
-    mllp_port: int = Field(default=2575, ge=0, le=65535, title="MLLP 端口", description="MLLP port")
+    mllp_port: int = Field(
+        default=2575,
+        ge=0,
+        le=65535,
+        title="MLLP 端口；source.toml 的 [receive.mllp] 写有 port 的来源以它为准，此项对它无效",
+        description="MLLP port of a source whose source.toml names none; a port under [receive.mllp] there goes first",
+    )
     mllp_tls_certificate: str = Field(
         default="",
         title="MLLP 监听用的 TLS 证书（PEM）；空为不用 TLS",
