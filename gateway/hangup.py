@@ -55,7 +55,7 @@ def reload(gateway: Gateway) -> bool:
             gateway.reload()
         except GatewayError as error:
             for issue in error.issues:
-                log.error("tables not taken, the old ones stay in force: %s", issue.en)
+                log.error("tables not taken, the old ones stay in force: %s", issue)
             return False
         log.info("tables and codes taken as they are now")
         return True

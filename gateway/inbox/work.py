@@ -197,11 +197,12 @@ class Worker:
         )
         log.log(
             logging.INFO if again else logging.WARNING,
-            "message %d of %s: attempt %d %s (%s)",
+            "message %d of %s: attempt %d failed, another follows (%s)"
+            if again
+            else "message %d of %s: attempt %d failed, quarantined (%s)",
             message.id,
             message.source,
             message.attempts,
-            "failed, another follows" if again else "failed, quarantined",
             ", ".join(sorted({issue.code for issue in error.issues})),
         )
         # A Conflict here is the store's word that the lease is lost: whoever has it now does the work.

@@ -36,7 +36,13 @@ class Running:
             'name = "north"\norganisation = "990100001"\nformat = "hl7v2"\n[receive.http]\n', "utf-8"
         )
         self.log = folder / "log"
-        settings = {"DATA_DIR": folder / "data", "MAPPINGS": folder / "mappings", "PORT": port, "LOG_LEVEL": "INFO"}
+        settings = {
+            "DATA_DIR": folder / "data",
+            "MAPPINGS": folder / "mappings",
+            "PORT": port,
+            "LOG_LEVEL": "INFO",
+            "LANGUAGE": "en",
+        }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
