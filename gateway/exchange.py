@@ -17,7 +17,7 @@ from typing import Any
 
 import adapters
 from adapters.kit import convert, engine, inverse, table
-from adapters.kit.codes import Codes
+from adapters.kit.codes import Codes, Unusable
 from adapters.kit.contract import Adapter, Source, Tree
 from adapters.kit.sources import complaint, nearest
 from adapters.kit.table import Tables
@@ -262,9 +262,9 @@ class Exchange:
 def _is_known(codes: Codes, name: str) -> bool:
     try:
         return codes.named(name) is not None
-    except ValueError as error:
+    except Unusable as error:
         raise Invalid(
-            zh=f"代码表不可用：{error}。", en=f"a code map cannot be used: {error}.", at=f"codes/{name}.json"
+            zh=f"代码表不可用：{error.zh}。", en=f"a code map cannot be used: {error}.", at=f"codes/{name}.json"
         ) from error
 
 

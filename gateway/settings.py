@@ -31,6 +31,14 @@ def _data_dir() -> Path:
     return Path(share) / "alliance-gateway"
 
 
+class _Wrong(ValueError):
+    """What a validator of ours found, in Chinese (zh) and, as pydantic shows it, in English."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh = zh
+
+
 class Settings(BaseSettings):
     """What may differ between two installations. Units stand last in the names; order is that of the README."""
 
@@ -257,7 +265,8 @@ class Settings(BaseSettings):
         from gateway.fhir.elements import resource_types  # reads the definitions: only when somebody names a type
 
         if wrong := [name for name in value if name not in resource_types()]:
-            raise ValueError(f"names {', '.join(wrong)[:64]}, which is no resource type of R4")
+            named = ", ".join(wrong)[:64]
+            raise _Wrong(f"{named} 不是 R4 资源类型", f"names {named}, which is no resource type of R4")
         return value
 
     @field_validator("data_dir", "mappings")
@@ -269,7 +278,7 @@ class Settings(BaseSettings):
     @classmethod
     def _no_slash(cls, value: str) -> str:
         if not re.match(r"https?://[^/]", value):
-            raise ValueError("must begin with http:// or https://")
+            raise _Wrong("应以 http:// 或 https:// 开头", "must begin with http:// or https://")
         return value.rstrip("/")
 
     @field_validator("log_level", "language", "login", mode="before")
@@ -280,7 +289,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _page_within_limit(self) -> Self:
         if self.search_count_default > self.search_count_limit:
-            raise ValueError("GATEWAY_SEARCH_COUNT_DEFAULT is over GATEWAY_SEARCH_COUNT_LIMIT")
+            names = "GATEWAY_SEARCH_COUNT_DEFAULT", "GATEWAY_SEARCH_COUNT_LIMIT"
+            raise _Wrong("{} 大于 {}".format(*names), "{} is over {}".format(*names))
         return self
 
     @property
@@ -429,10 +439,12 @@ _WRONG_ZH = {
 
 def _issue(detail: Mapping[str, Any]) -> Issue:
     reason = str(detail["msg"]).removeprefix("Value error, ")
+    told = detail.get("ctx", {}).get("error")
+    ours = told.zh if isinstance(told, _Wrong) else ""
     if not detail["loc"]:
-        return Issue("value", f"设置互相矛盾：{reason}。", f"Settings contradict each other: {reason}.")
+        return Issue("value", f"设置互相矛盾：{ours or reason}。", f"Settings contradict each other: {reason}.")
     name = variable(str(detail["loc"][0]))
-    reason_zh = _WRONG_ZH.get(detail["type"], reason).format(**detail.get("ctx", {}))
+    reason_zh = ours or _WRONG_ZH.get(detail["type"], reason).format(**detail.get("ctx", {}))
     return Issue(
         "value",
         f"环境变量 {name} 的值不可用：{reason_zh}。请改正，或删去它以使用默认值；gateway config 列出每一项。",

@@ -14,6 +14,7 @@ from adapters.hl7v2.frame import LIMIT_BYTES, Frames, framed
 from adapters.hl7v2.parse import parse
 from adapters.kit import tls
 from adapters.kit.contract import Source
+from gateway.fhir import failure
 from gateway.fhir.errors import GatewayError, Malformed, Unavailable
 
 log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Client:
                 self._drop()
                 if isinstance(error, GatewayError):
                     raise
-                raise self._unavailable(type(error).__name__) from error
+                raise self._unavailable(*failure.words(error)) from error
 
     def close(self) -> None:
         with self._lock:
@@ -147,7 +148,7 @@ class Client:
         connection.settimeout(left_s)
         data = connection.recv(65536)
         if not data:
-            raise self._unavailable("closed")
+            raise self._unavailable("对方关闭了连接", "closed")
         self._frames.feed(data)
 
     def _drop(self) -> None:
@@ -155,11 +156,11 @@ class Client:
             self._socket.close()
             self._socket = None
 
-    def _unavailable(self, reason: str) -> Unavailable:
+    def _unavailable(self, zh: str, en: str) -> Unavailable:
         return Unavailable(
-            "timeout" if reason == "TimeoutError" else "transient",
-            zh=f"接收方 {self.host}:{self.port} 没有应答（{reason}）；稍后自动重发，请检查网络与对方接口",
-            en=f"The receiver {self.host}:{self.port} gave no reply ({reason}); sent again later. Check network and receiver",
+            "timeout" if en == "TimeoutError" else "transient",
+            zh=f"接收方 {self.host}:{self.port} 没有应答（{zh}）；稍后自动重发，请检查网络与对方接口",
+            en=f"The receiver {self.host}:{self.port} gave no reply ({en}); sent again later. Check network and receiver",
         )
 
 

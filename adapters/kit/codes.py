@@ -21,6 +21,14 @@ from gateway.fhir import canonical
 SHIPPED = Path(__file__).parents[2] / "mappings" / "codes"
 
 
+class Unusable(ValueError):
+    """A file that cannot serve as a map, told in Chinese (zh) and, as the exception's own text, in English."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        super().__init__(en)
+        self.zh = zh
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What a code means; known: the map lists the code, otherwise unmapped answered."""
@@ -118,7 +126,7 @@ class Codes:
         return _shipped()
 
     def named(self, name: str) -> CodeMap | None:
-        """The map of that name, None when no folder has it. Raises ValueError when its file is not a ConceptMap."""
+        """The map of that name, None when no folder has it. Raises Unusable when its file is not a ConceptMap."""
         if name not in self.read:
             paths = (folder / f"{name}.json" for folder in self.folders)
             path = next((path for path in paths if path.is_file()), None)
@@ -142,15 +150,21 @@ def fold(code: str) -> str:
 def load(path: Path) -> CodeMap:
     """Compile one ConceptMap file.
 
-    raises   ValueError, naming file and element, when the file cannot serve as a map
+    raises   Unusable, naming file and element, when the file cannot serve as a map
     source   FHIR R4 conceptmap.html
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path.name}: not JSON ({error}); correct the file") from error
+        raise Unusable(
+            f"{path.name}：第 {error.lineno} 行第 {error.colno} 列不合 JSON；请改正该文件",
+            f"{path.name}: not JSON ({error}); correct the file",
+        ) from error
     if not isinstance(document, dict) or document.get("resourceType") != "ConceptMap" or not document.get("group"):
-        raise ValueError(f"{path.name}: not a ConceptMap with a group; see the maps beside it for the form")
+        raise Unusable(
+            f"{path.name}：不是带 group 的 ConceptMap；写法见同一文件夹的代码表",
+            f"{path.name}: not a ConceptMap with a group; see the maps beside it for the form",
+        )
     groups = document["group"]
     forward: dict[str, Target | None] = {}
     backward: dict[tuple[str, str], tuple[int, str]] = {}
@@ -161,9 +175,15 @@ def load(path: Path) -> CodeMap:
             code = fold(element.get("code", ""))
             targets = [_target(group, target) for target in element.get("target", ())]
             if not code or any(not target.code for target in targets):
-                raise ValueError(f"{path.name}: an element or target without code; give each a code")
+                raise Unusable(
+                    f"{path.name}：有 element 或 target 没有 code；请逐一补上",
+                    f"{path.name}: an element or target without code; give each a code",
+                )
             if code in forward:
-                raise ValueError(f"{path.name}: code {code} is mapped twice; keep one")
+                raise Unusable(
+                    f"{path.name}：代码 {code} 对照了两次；请只留一行",
+                    f"{path.name}: code {code} is mapped twice; keep one",
+                )
             forward[code] = targets[0] if targets else None
             displays[code] = element.get("display", "")
             systems[code] = group.get("source", "")

@@ -88,7 +88,9 @@ def _read(path: Path, site: str, issues: Issues) -> dict[str, Any] | None:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows editors begin with a byte order mark.
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         # The parser's words name line and column, which is what a person needs.
-        _wrong(issues, site, "", f"不是合法的 TOML（{error}）", f"not TOML ({error})")
+        place = re.search(r"line (\d+), column (\d+)", str(error))
+        where = f"第 {place[1]} 行第 {place[2]} 列有误" if place else "不是 UTF-8 文本，或没有写完"
+        _wrong(issues, site, "", f"不是合法的 TOML（{where}）", f"not TOML ({error})")
         return None
 
 

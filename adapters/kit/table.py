@@ -276,7 +276,11 @@ class _Reader:
         try:
             self.check_path(path)
         except ValueError as error:
-            self._complain(column, f"路径 {path} 无法识别：{error}", f"path {path} cannot be read: {error}")
+            self._complain(
+                column,
+                f"路径 {path} 不合这种格式的写法，见 conformance/decisions/0004-mapping-language.md",
+                f"path {path} cannot be read: {error}",
+            )
 
     def _element(self, text: str) -> tuple[str, bool, tuple[Step, ...]]:
         if not text:

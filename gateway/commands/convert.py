@@ -35,6 +35,7 @@ def convert(
     """把消息译成 FHIR Bundle，并说明每个值的去向 · translate messages, and account for every value"""
     from gateway import app, screen
     from gateway.conversion import Result, converted
+    from gateway.fhir import failure
     from gateway.fhir.errors import GatewayError
     from gateway.settings import settings
 
@@ -52,7 +53,8 @@ def convert(
                 data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
                 found = converted(exchange, complete, data, name, source, format, strict)
             except OSError as error:
-                screen.note(f"{name}：读不出（{error.strerror}）", f"{name}: cannot be read ({error.strerror})")
+                zh, en = failure.words(error)
+                screen.note(f"{name}：读不出（{zh}）", f"{name}: cannot be read ({en})")
                 worst = 2
                 continue
             except GatewayError as error:

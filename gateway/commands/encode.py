@@ -29,7 +29,7 @@ def encode(
 ) -> None:
     """把 FHIR 资源写成对方的消息 · write FHIR resources as a partner's message"""
     from gateway import app, screen
-    from gateway.fhir import document
+    from gateway.fhir import document, failure
     from gateway.fhir.errors import Invalid
     from gateway.settings import settings
 
@@ -38,9 +38,8 @@ def encode(
         data = sys.stdin.buffer.read() if bundle == "-" else Path(bundle).read_bytes()
         before = original.read_bytes() if original else b""
     except OSError as error:
-        screen.note(
-            f"{error.filename}：读不出（{error.strerror}）", f"{error.filename}: cannot be read ({error.strerror})"
-        )
+        zh, en = failure.words(error)
+        screen.note(f"{error.filename}：读不出（{zh}）", f"{error.filename}: cannot be read ({en})")
         raise typer.Exit(2) from None
     found = document.read(data)
     found = found.get("bundle", found) if "resourceType" not in found else found

@@ -112,10 +112,12 @@ def _print(name: str, checked: Checked) -> None:
 
 
 def _unread(error: OSError) -> Issue:
+    from gateway.fhir import failure
     from gateway.fhir.errors import Issue
 
+    zh, en = failure.words(error)
     return Issue(
         "not-found",
-        f"文件不能读（{error.strerror}）。请检查路径与权限。",
-        f"The file cannot be read ({error.strerror}). Look at its path and permissions.",
+        f"文件不能读（{zh}）。请检查路径与权限。",
+        f"The file cannot be read ({en}). Look at its path and permissions.",
     )

@@ -38,9 +38,9 @@ def mappings(ground: Ground) -> Iterator[Finding]:
     for path in maps:
         try:
             codes.load(path)
-        except ValueError as error:
+        except codes.Unusable as error:
             wrong += 1
-            yield Finding("fail", str(error), str(error), "改正该文件", "correct that file")
+            yield Finding("fail", error.zh, str(error), "改正该文件", "correct that file")
     if wrong:
         return  # a table that names one of them cannot be read either
     issues = _wrong_rows(ground.exchange)

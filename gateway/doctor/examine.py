@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from gateway.doctor import alliance, database, index, machine
 from gateway.doctor.finding import Check, Finding, Ground
+from gateway.fhir import failure
 from gateway.fhir.errors import GatewayError
 from gateway.settings import Settings
 
@@ -25,11 +26,8 @@ def examine(chosen: Settings) -> Iterator[tuple[Check, Finding]]:
                 yield check, Finding("fail", issue.zh, issue.en, "按所说处理", "as it says")
         except OSError as error:
             # A file that disappears or cannot be read while it is looked at.
-            at = error.filename or ""
-            yield (
-                check,
-                Finding("fail", f"{at} {error.strerror}", f"{at} {error.strerror}", "检查权限", "look at permissions"),
-            )
+            at, (zh, en) = error.filename or "", failure.words(error)
+            yield check, Finding("fail", f"{at} {zh}", f"{at} {en}", "检查权限", "look at permissions")
 
 
 CHECKS = (

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from gateway import settings as settings_module
 from gateway.doctor.finding import Finding, Ground, State
+from gateway.fhir import failure
 from gateway.settings import Settings
 
 _MIB = 1024 * 1024
@@ -68,8 +69,8 @@ def folder(ground: Ground) -> Iterator[Finding]:
         with tempfile.TemporaryFile(dir=standing):
             pass
     except OSError as error:
-        reason = error.strerror
-        yield Finding("fail", f"{standing} 不可写：{reason}", f"{standing} is not writable: {reason}", fix_zh, fix_en)
+        zh, en = failure.words(error)
+        yield Finding("fail", f"{standing} 不可写：{zh}", f"{standing} is not writable: {en}", fix_zh, fix_en)
         return
     later = ("", "") if standing == folder else ("（首次启动时建立）", " (made at the first start)")
     yield Finding("ok", f"{folder} 可写{later[0]}", f"{folder} is writable{later[1]}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 
+from gateway.fhir import failure
 from gateway.fhir.errors import Fault, Unavailable
 from gateway.fhir.source import Source
 from gateway.outbox.contract import Delivery, Transport
@@ -56,7 +57,7 @@ class Http:
         try:
             answer = self._client(target, settings).post(settings["url"], content=data, headers=headers)
         except (httpx2.TransportError, httpx2.InvalidURL) as error:
-            raise unreachable(target.name, type(error).__name__) from error
+            raise unreachable(target.name, error) from error
         return Delivery(answer.content, answer.status_code)
 
     def close(self) -> None:
@@ -96,13 +97,14 @@ def drop(data: bytes, target: Source, control_id: str, media_type: str) -> Deliv
     except OSError as error:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        raise unreachable(target.name, type(error).__name__) from error
+        raise unreachable(target.name, error) from error
     return Delivery()
 
 
-def unreachable(name: str, why: str) -> Unavailable:
+def unreachable(name: str, error: Exception) -> Unavailable:
     """The one error of every wire: nobody answered."""
+    zh, en = failure.words(error)
     return Unavailable(
-        zh=f"发送到 {name} 失败（{why}），稍后自动重试；若持续失败，请检查对方地址与网络。",
-        en=f"Sending to {name} failed ({why}) and will be tried again: if it goes on, check its address and the network.",
+        zh=f"发送到 {name} 失败（{zh}），稍后自动重试；若持续失败，请检查对方地址与网络。",
+        en=f"Sending to {name} failed ({en}) and will be tried again: if it goes on, check its address and the network.",
     )

@@ -143,3 +143,11 @@ def test_serve_on_a_taken_port_names_the_setting_and_promises_nothing(tmp_path: 
     assert done.returncode == 2
     assert b"GATEWAY_PORT" in done.stderr
     assert b"/fhir" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("convert",), ("encode",), ("validate",)])
+def test_a_file_that_is_not_there_is_told_in_chinese_alone(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    more = ("--to", "ADT^A08") if arguments == ("encode",) else ()
+    done = gateway(*arguments, "nowhere.json", *more, data_dir=tmp_path, language="zh")
+    said = (done.stdout + done.stderr).decode()
+    assert (done.returncode, "没有这个文件或文件夹" in said, "No such file" in said) == (2, True, False)

@@ -84,6 +84,25 @@ def test_every_unusable_variable_is_told_at_once_without_its_value(monkeypatch: 
         assert "GATEWAY_" in issue.en
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "zh"),
+    [
+        ("GATEWAY_BASE", "ftp://x", "应以 http:// 或 https:// 开头"),
+        ("GATEWAY_FULL_TEXT", "Patinet", "Patinet 不是 R4 资源类型"),
+        ("GATEWAY_SEARCH_COUNT_LIMIT", "10", "GATEWAY_SEARCH_COUNT_DEFAULT 大于 GATEWAY_SEARCH_COUNT_LIMIT"),
+    ],
+)
+def test_what_our_own_rules_find_is_told_in_both_languages(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, zh: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Invalid) as caught:
+        settings.read()
+    (issue,) = caught.value.issues
+    assert zh in issue.zh
+    assert zh not in issue.en
+
+
 def test_settings_that_contradict_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_SEARCH_COUNT_LIMIT", "10")
     with pytest.raises(Invalid, match="GATEWAY_SEARCH_COUNT_DEFAULT"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.kit.codes import SHIPPED, CodeMap, Codes, load, overlay
+from adapters.kit.codes import SHIPPED, CodeMap, Codes, Unusable, load, overlay
 from adapters.kit.contract import Source
 from gateway.exchange import Exchange
 from gateway.fhir.canonical import BASE
@@ -154,19 +154,21 @@ def test_a_site_map_stands_before_the_shipped_one_of_the_same_name(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "complaint", "in_chinese"),
     [
-        ("{", "not JSON"),
-        ('{"resourceType": "ValueSet"}', "not a ConceptMap"),
-        ('{"resourceType": "ConceptMap", "group": [{"element": [{"display": "x"}]}]}', "without code"),
-        ('{"resourceType": "ConceptMap", "group": [{"element": [{"code": "1"}, {"code": "１"}]}]}', "mapped twice"),
+        ("{", "not JSON", "第 1 行第 2 列不合 JSON"),
+        ('{"resourceType": "ValueSet"}', "not a ConceptMap", "不是带 group 的 ConceptMap"),
+        ('{"resourceType": "ConceptMap", "group": [{"element": [{"display": "x"}]}]}', "without code", "没有 code"),
+        ('{"resourceType": "ConceptMap", "group": [{"element": [{"code": "1"}, {"code": "１"}]}]}', "mapped twice", "两次"),
     ],
-)
-def test_a_file_that_is_no_map_is_refused_by_name(tmp_path: Path, text: str, complaint: str) -> None:
+)  # fmt: skip
+def test_a_file_that_is_no_map_is_refused_by_name(tmp_path: Path, text: str, complaint: str, in_chinese: str) -> None:
     path = tmp_path / "wrong.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match=f"wrong.json.*{complaint}"):
+    with pytest.raises(Unusable, match=f"wrong.json.*{complaint}") as refused:
         load(path)
+    assert in_chinese in refused.value.zh
+    assert refused.value.zh.startswith("wrong.json：")
 
 
 def test_who_follows_the_advice_on_an_unknown_code_has_the_next_message_pass(tmp_path: Path) -> None:

@@ -191,3 +191,12 @@ def test_tables_are_read_once_however_many_threads_ask_at_once(monkeypatch: pyte
         found = list(threads.map(lambda _: exchange.tables(exchange.base("cda"))[0], range(16)))
     assert len(read) == 1
     assert all(one is found[0] for one in found)
+
+
+def test_a_file_that_is_no_toml_is_told_by_line_and_column_in_both_languages(tmp_path: Path) -> None:
+    site(tmp_path, "a", 'name = "a"\norganisation = \n')
+    with pytest.raises(Invalid) as refused:
+        load(tmp_path)
+    (issue,) = refused.value.issues
+    assert "不是合法的 TOML（第 2 行第 16 列有误）" in issue.zh
+    assert "line 2, column 16" in issue.en
