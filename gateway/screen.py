@@ -51,6 +51,12 @@ def note(zh: str, en: str) -> None:
     console(sys.stderr).print(said(zh, en), markup=False)
 
 
+def read_from(database: str) -> None:
+    """Name the database whose numbers are shown: another data folder is the first reason why they surprise."""
+    # Never broken by us: a path is there to be copied.
+    console(sys.stderr).print(said(f"数据来自 {database}", f"read from {database}"), markup=False, soft_wrap=True)
+
+
 def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], title: tuple[str, str] = ("", "")) -> None:
     """Print rows under headings; columns and title are (zh, en) pairs, cells are text already."""
     from rich.table import Table

@@ -294,6 +294,12 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def database_name(self) -> str:
+        """What a person calls the database: a file's path, or the URL with its password masked."""
+        path = re.fullmatch(r"sqlite(?:\+\w+)?://(?:/([^?]*))?(?:\?.*)?", self.database_url)
+        return (path[1] or ":memory:") if path else _shown(self.database_url)
+
+    @property
     def timezone(self) -> timezone:
         hours, minutes = self.zone[1:].split(":")
         offset = timedelta(hours=int(hours), minutes=int(minutes))

@@ -21,11 +21,14 @@ def ledger(
     json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
 ) -> None:
     """收到 + 重放 = 入库 + 重复 + 取代 + 隔离 + 处理中；每个值的去向 · the conservation law, and what became of every value"""
+    from gateway import screen
     from gateway.access.policy import restrict
     from gateway.settings import settings
     from gateway.store.sql import open_store
 
-    store = open_store(settings().database_url, restrict)
+    chosen = settings()
+    store = open_store(chosen.database_url, restrict)
+    screen.read_from(chosen.database_name)
     try:
         if message:
             _one(store, message, json)

@@ -40,8 +40,7 @@ def report(
     _begun(period)
     measures = definition.load(chosen.mappings / "measures", chosen.base)
     store = open_store(chosen.database_url, restrict)
-    read_from = _named(chosen.database_url)
-    screen.note(f"数据来自 {read_from}", f"read from {read_from}")
+    screen.read_from(chosen.database_name)
     try:
         asker = Principal("report", chosen.organisation, "regulator", "PUBHLTH")
         search = everything(Door(store, zone=chosen.zone), asker)
@@ -100,13 +99,3 @@ def _begun(period: Period) -> None:
             f"{period.first:%Y-%m} 尚未结束，以下为预览，月末后请重新生成。",
             f"{period.first:%Y-%m} is not over: this is preliminary; make the report again when the month has ended.",
         )
-
-
-def _named(url: str) -> str:
-    """What a person calls a database: a file's path, or the URL without its password."""
-    from sqlalchemy import make_url
-
-    found = make_url(url)
-    if found.get_backend_name() == "sqlite":
-        return found.database or ":memory:"
-    return found.set(password=None).render_as_string()

@@ -103,6 +103,13 @@ def test_report_explain_tells_the_groups_of_one_measure_apart(data: dict[str, ob
     assert "下转结案率" in shown
 
 
+@pytest.mark.parametrize("options", [(), ("--remarks",), ("--json",)])
+def test_the_ledger_names_the_database_that_it_reads(data: dict[str, object], options: tuple[str, ...]) -> None:
+    done = gateway("ledger", *options, **data)
+    assert f"read from {data['data_dir']}/gateway.sqlite\n".encode() in done.stderr
+    assert b"read from" not in done.stdout
+
+
 # outbox
 
 

@@ -133,6 +133,20 @@ def test_a_password_is_never_shown(monkeypatch: pytest.MonkeyPatch, url: str) ->
     assert "ret@" not in shown
     assert "db.example/gateway" in shown
     assert "***" in shown
+    assert settings.read().database_name == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:////var/lib/a.sqlite", "/var/lib/a.sqlite"),
+        ("sqlite:///a.db?timeout=1", "a.db"),
+        ("sqlite://", ":memory:"),
+    ],
+)
+def test_a_sqlite_database_is_called_by_its_file(monkeypatch: pytest.MonkeyPatch, url: str, name: str) -> None:
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", url)
+    assert settings.read().database_name == name
 
 
 def test_a_mistyped_variable_is_named_with_its_nearest() -> None:
