@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,14 +57,22 @@ def read_from(database: str) -> None:
     console(sys.stderr).print(said(f"数据来自 {database}", f"read from {database}"), markup=False, soft_wrap=True)
 
 
-def table(columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], title: tuple[str, str] = ("", "")) -> None:
-    """Print rows under headings; columns and title are (zh, en) pairs, cells are text already."""
+def table(
+    columns: Sequence[tuple[str, str]],
+    rows: Iterable[Sequence[str]],
+    title: tuple[str, str] = ("", ""),
+    whole: Collection[str] = (),
+) -> None:
+    """Print rows under headings; columns and title are (zh, en) pairs, cells are text already.
+
+    whole  English headings of columns whose lines are never broken, as ids are to be copied; the others make room
+    """
     from rich.table import Table
     from rich.text import Text
 
     shown = Table(title=said(*title) or None, title_justify="left")
     for column in columns:
-        shown.add_column(said(*column), overflow="fold")
+        shown.add_column(said(*column), overflow="fold", no_wrap=column[1] in whole)
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     console().print(shown)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway.measures.criteria import Period
+    from gateway.measures.report import Explanation
 
 
 def report(
@@ -46,6 +49,8 @@ def report(
         search = everything(Door(store, zone=chosen.zone), asker)
         if not explain:
             made = reports.report(measures, period, search, chosen.report_threshold, chosen.zone, chosen.base)
+            if not _counts(made):
+                _empty(period)
             data = document.write(made) + b"\n"
             if out is None:
                 sys.stdout.buffer.write(data)
@@ -64,19 +69,43 @@ def report(
         )
         return
     screen.table(
-        [("指标", "measure"), ("分组", "group"), ("人群", "population"), ("计入", "counted"),
-         ("未计入及原因", "left out, and why")],
-        [
-            (
-                f"{one.title}\n{one.measure}",
-                f"{one.display}\n{one.group}",
-                one.population,
-                f"{len(one.counted)}: {', '.join(one.counted)}",
-                "\n".join(f"{name}: {screen.said(why.zh, why.en)}" for name, why in one.excluded.items()),
-            )
-            for one in found
-        ],
+        [("指标 · 分组 · 人群", "measure · group · population"), ("资源", "resource"), ("计入，或为何不计", "counted, or why not")],
+        [row for one in found for row in _rows(one)],
+        whole=("resource",),
     )  # fmt: skip
+    if not any(one.counted or one.excluded for one in found):
+        _empty(period)
+
+
+def _rows(one: Explanation) -> Iterator[tuple[str, str, str]]:
+    """One population: how many, then a line for each resource, so that its id can be copied."""
+    from gateway import screen
+
+    named = "\n".join((one.title, one.measure, f"{one.display} · {one.population}"))
+    counts = (len(one.counted), len(one.excluded))
+    yield named, "", screen.said("计入 {}，未计入 {}", "{} counted, {} left out").format(*counts)
+    for reference in one.counted:
+        yield "", reference, screen.said("计入", "counted")
+    for reference, why in one.excluded.items():
+        yield "", reference, screen.said(why.zh, why.en)
+
+
+def _empty(period: Period) -> None:
+    """Nothing in a whole month is mostly the wrong month, or the wrong database."""
+    from gateway import screen
+
+    screen.note(
+        f"{period.first:%Y-%m} 没有任何可统计的数据。请核对月份与上面的数据库（数据文件夹由 GATEWAY_DATA_DIR 指定，演示的在其下 demo）；"
+        "gateway ledger 列出收到了什么。",
+        f"There is nothing to count in {period.first:%Y-%m}. Look at the month and at the database named above (GATEWAY_DATA_DIR "
+        "names the data folder, the demo's is demo in it); gateway ledger lists what was received.",
+    )
+
+
+def _counts(bundle: dict[str, Any]) -> bool:
+    """Whether any number of a report is another than 0; a masked one is."""
+    groups = (group for entry in bundle["entry"] for group in entry["resource"]["group"])
+    return any(population.get("count") != 0 for group in groups for population in group["population"])
 
 
 def _begun(period: Period) -> None:

@@ -103,6 +103,27 @@ def test_report_explain_tells_the_groups_of_one_measure_apart(data: dict[str, ob
     assert "下转结案率" in shown
 
 
+def test_report_explain_never_breaks_an_id(tmp_path: Path) -> None:
+    opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
+    discharge = ADMISSION.with_name("ADT_A03.discharge-to-community.hl7").read_bytes()
+    assert opened.inbox.receive(discharge, "demo-his").accepted
+    opened.drain()
+    opened.close()
+    explained = gateway("report", "2026-11", "--explain", "--json", data_dir=tmp_path / "data").stdout
+    references = {name for one in json.loads(explained) for name in (*one["counted"], *one["excluded"])}
+    assert references
+    shown = gateway("report", "2026-11", "--explain", data_dir=tmp_path / "data", language="zh").stdout.decode()
+    assert all(name in shown for name in references)
+    assert "计入" in shown
+
+
+def test_a_month_without_anything_says_so_and_what_to_look_at(data: dict[str, object]) -> None:
+    for options in ((), ("--explain",)):
+        done = gateway("report", "2020-01", *options, **data)
+        said = b" ".join(done.stderr.split())
+        assert (done.returncode, b"nothing to count in 2020-01" in said, b"GATEWAY_DATA_DIR" in said) == (0, True, True)
+
+
 @pytest.mark.parametrize("options", [(), ("--remarks",), ("--json",)])
 def test_the_ledger_names_the_database_that_it_reads(data: dict[str, object], options: tuple[str, ...]) -> None:
     done = gateway("ledger", *options, **data)
