@@ -6,12 +6,13 @@ Nearly every condition of a message is one business identifier: those are asked 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.fhir.errors import Invalid, PreconditionFailed
 from gateway.interactions.entries import criteria_pairs
 from gateway.search.parameters import parameter
+from gateway.search.query import Query
 from gateway.store.contract import Identifier, Transaction
 
 if TYPE_CHECKING:
@@ -39,20 +40,14 @@ class Conditions:
     def match(self, resource_type: str, criteria: str, place: str) -> str | None:
         """The id of the one resource that fits, None when there is none.
 
-        raises  PreconditionFailed when there are several; Unsupported for a parameter that is not indexed
+        raises  PreconditionFailed when there are several; Invalid for a condition that narrows nothing; Unsupported for a
+                parameter that is not indexed
         """
-        pairs = criteria_pairs(criteria)
-        if not pairs:
-            raise Invalid(
-                zh="条件为空，请写出检索参数，例如 identifier=系统|值。",
-                en="The condition is empty: name search parameters, for example identifier=system|value.",
-                at=place,
-            )
         identifier = plain(resource_type, criteria)
         if identifier is not None and identifier in self._known:
             found = self._known[identifier]
         else:
-            query = self._door.query(resource_type, [*pairs, ("_count", "3")])
+            query = condition(self._door, resource_type, criteria, [("_count", "3")], place)
             found = [match.id for match in self._within.search(query).matches]
         ids = [id for id in found if (resource_type, id) not in self._going]
         if len(ids) > 1:
@@ -62,6 +57,28 @@ class Conditions:
                 at=place,
             )
         return ids[0] if ids else None
+
+
+def condition(door: Door, resource_type: str, criteria: str, further: Sequence[tuple[str, str]], place: str) -> Query:
+    """A condition with what is asked of its answer, as a query. Where a search passes over what is empty, a condition would fit everything.
+
+    raises  Invalid for one that narrows nothing, or by a parameter without a value; what door.query raises
+    """
+    pairs = criteria_pairs(criteria)
+    if any(not value for _, value in pairs):
+        raise Invalid(
+            zh="条件中有参数没有值，请补上，或去掉该参数。",
+            en="A parameter of the condition has no value: give one, or leave the parameter out.",
+            at=place,
+        )
+    query = door.query(resource_type, [*pairs, *further])
+    if not query.clauses:
+        raise Invalid(
+            zh="条件为空，请写出检索参数，例如 identifier=系统|值。",
+            en="The condition is empty: name search parameters, for example identifier=system|value.",
+            at=place,
+        )
+    return query
 
 
 def plain(resource_type: str, criteria: str) -> Identifier | None:

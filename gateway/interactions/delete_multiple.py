@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gateway.fhir.errors import TooLarge
 from gateway.interactions.change import Entry
-from gateway.interactions.entries import criteria_pairs
+from gateway.interactions.conditions import condition
 from gateway.interactions.resolve import names_to_lock
 from gateway.store.contract import Transaction
 
@@ -37,8 +37,8 @@ def _ids(door: Door, entry: Entry, within: Transaction) -> list[str]:
     ids: list[str] = []
     after = ""
     while True:
-        pairs = [*criteria_pairs(entry.criteria), ("_count", "1000"), *([("_after", after)] if after else [])]
-        page = within.search(door.query(entry.resource_type, pairs))
+        further = [("_count", "1000"), *([("_after", after)] if after else [])]
+        page = within.search(condition(door, entry.resource_type, entry.criteria, further, entry.place))
         ids += [match.id for match in page.matches]
         if len(ids) > limit:
             raise TooLarge(
