@@ -171,8 +171,7 @@ def _job(door: Door, request: Request) -> Job:
     id, _, secret = request.path[1].partition("-") if len(request.path) == 2 else ("", "", "")
     found = door.store.jobs(target=TARGET, ids=(int(id),)) if id.isascii() and id.isdigit() and len(id) < 19 else []
     for job in found:
-        asker = _read(job.body).principal if job.body else None
-        same = asker is not None and asker.name == request.principal.name
+        same = bool(job.body) and _read(job.body).principal == request.principal
         if same and job.state != "superseded" and hmac.compare_digest(job.control_id.encode(), secret.encode()):
             return job
     raise NotFound(
