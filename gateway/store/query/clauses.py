@@ -43,6 +43,10 @@ class Builder:
 
     def visible(self, types: Types, row: str = "r") -> str:
         """Current resources of these types that the principal may see."""
+        return f"NOT {row}.deleted AND {self.seen(types, row)}"
+
+    def seen(self, types: Types, row: str) -> str:
+        """Resources of these types that the principal may see, deleted ones as far as they are still known by what the policy asks."""
         free = [kind for kind in types if not self._restrict(kind, self._principal)]
         kinds = [f"{row}.type = '{free[0]}'" if len(free) == 1 else f"{row}.type IN ({literal(free)})"] if free else []
         kinds += [
@@ -50,7 +54,7 @@ class Builder:
             for kind in types
             if (clauses := self._restrict(kind, self._principal))
         ]
-        return f"NOT {row}.deleted AND {any_of(kinds)}"
+        return any_of(kinds)
 
     def found(self, types: Types, clauses: Sequence[Clause]) -> str:
         """FROM and WHERE of what these types have that is visible and satisfies every clause: r.
@@ -241,21 +245,21 @@ class Builder:
         own = f"{row}.updated_at >= {self._draft.mark(first)}"
         return (
             f"({own} OR {row}.id IN (SELECT {index}.code FROM resource {member} "
-            f"JOIN index_exact {index} ON {index}.rid = {member}.rid WHERE {member}.type IN ({literal(listed)}) "
+            f"JOIN index_exact {index} ON {index}.rid = {member}.rid WHERE {self.seen(tuple(listed), member)} "
             f"AND {member}.updated_at >= {self._draft.mark(first)} AND {index}.system = 'Patient' "
             f"AND {index}.{_membership(tuple(listed), 'Patient')}))"
         )
 
 
 def hidden(reader: Reader, rows: Sequence[tuple[int, str]], principal: Principal, restrict: Restriction) -> set[int]:
-    """Those of the rows (rid, type) that the principal may not see; costs nothing where all is seen."""
+    """Those of the rows (rid, type) that the principal may not see, deleted or not; costs nothing where all is seen."""
     found: set[int] = set()
     for kind in {kind for _, kind in rows}:
-        if restrict(kind, principal):
+        if clauses := restrict(kind, principal):
             draft = Draft(reader.dialect)
             among = sorted({rid for rid, its in rows if its == kind})
             statement = f"SELECT r.rid FROM resource r WHERE {draft.among('r.rid', among)} AND "
-            statement += Builder(draft, principal, restrict).visible((kind,))
+            statement += Builder(draft, principal, restrict).all((kind,), clauses)
             found |= set(among) - {row[0] for row in reader.rows(*draft.finished(statement))}
     return found
 

@@ -43,7 +43,9 @@ def included(
         for include in includes:
             if not first and not include.iterate:
                 continue
-            reached = [one for one in _reached(reader, include, frontier) if one[0] not in seen]
+            reached = [one for one in _reached(reader, include, frontier, len(seen)) if one[0] not in seen]
+            if len(reached) > INCLUDED_MAX:  # before what is hidden is left out: the statement may have been cut here
+                raise _too_many()
             for one in _shown(reader, reached, principal, restrict):
                 seen.add(one[0])
                 fresh.append(one)
@@ -61,7 +63,8 @@ def version_of(row: Sequence[Any]) -> Found:
     return rid, Version(kind, id, number, updated_at, method, bytes(content))
 
 
-def _reached(reader: Reader, include: Include, sources: Sequence[Found]) -> list[Found]:
+def _reached(reader: Reader, include: Include, sources: Sequence[Found], known: int) -> list[Found]:
+    """known: how many of what is reached may have been brought already"""
     draft = Draft(reader.dialect)
     if include.reverse:
         wanted = _referring(draft, include, sources)
@@ -73,7 +76,7 @@ def _reached(reader: Reader, include: Include, sources: Sequence[Found]) -> list
         only = ""
     if not wanted:
         return []
-    statement = _CURRENT.format(wanted, joined, only, draft.mark(INCLUDED_MAX + 1))
+    statement = _CURRENT.format(wanted, joined, only, draft.mark(INCLUDED_MAX + known + 1))
     return [version_of(row) for row in reader.rows(*draft.finished(statement))]
 
 

@@ -31,7 +31,7 @@ WITH member AS (
   SELECT i.rid FROM index_exact i WHERE i.{listed} AND {codes} AND i.system = '{compartment}'
   UNION SELECT o.rid FROM resource o WHERE o.type = '{compartment}' AND {ids}
 ), near AS (
-  SELECT m.rid FROM member m {dated}
+  SELECT m.rid FROM member m {near}
 ), found AS (
   SELECT n.rid, 0 AS far FROM near n
   UNION ALL
@@ -55,9 +55,9 @@ _OF_ALL = """
 SELECT r.rid, 0 AS far, r.type, r.id, v.content FROM resource r JOIN version v ON v.rid = r.rid AND v.version = r.version
  WHERE {visible}{narrowed} AND (r.type = '{compartment}'
     OR EXISTS (SELECT 1 FROM index_exact i WHERE i.rid = r.rid AND i.{listed} AND i.system = '{compartment}')
-    OR EXISTS (SELECT 1 FROM index_exact e WHERE e.{own} AND e.code = r.id AND e.system = r.type)
+    OR EXISTS (SELECT 1 FROM index_exact e WHERE e.{own} AND e.code = r.id AND e.system = r.type{through[0]})
     OR EXISTS (SELECT 1 FROM index_exact e JOIN index_exact i ON i.rid = e.rid AND i.{listed} AND i.system = '{compartment}'
-                WHERE e.{referring} AND e.code = r.id AND e.system = r.type))
+                WHERE e.{referring} AND e.code = r.id AND e.system = r.type{through[1]}))
  ORDER BY r.rid LIMIT {limit}
 """
 
@@ -111,7 +111,7 @@ def _of_one(draft: Draft, asked: Record, principal: Principal, restrict: Restric
     # Each mark is made where it stands in the text.
     codes = draft.among("i.code", [key(id) for id in asked.ids])
     ids = draft.among("o.id", asked.ids)
-    dated = _dated(draft, asked, "m")
+    near = " AND ".join(filter(None, (_dated(draft, asked, "m"), _through(draft, "m", principal, restrict))))
     focal = f"r.type = '{compartment}' AND r.id = {draft.mark(asked.ids[0])}"
     visible = _visible(draft, asked.types, principal, restrict)
     narrowed = _since(draft, asked)
@@ -122,7 +122,7 @@ def _of_one(draft: Draft, asked: Record, principal: Principal, restrict: Restric
         codes=codes,
         compartment=compartment,
         ids=ids,
-        dated=f"WHERE {dated}" if dated else "",
+        near=f"WHERE {near}" if near else "",
         # SQLite walks the tables in the order written; PostgreSQL knows better by itself.
         cross="" if draft.is_postgres else "CROSS",
         is_type=_IS_TYPE.format("e"),
@@ -141,7 +141,9 @@ def _of_all(draft: Draft, asked: Record, principal: Principal, restrict: Restric
         narrowed += f" AND r.rid > {draft.mark(int(asked.after))}"
     if dated := _dated(draft, asked, "r"):
         narrowed += f" AND {dated}"
+    through = [f" AND {seen}" if (seen := _through(draft, "e", principal, restrict)) else "" for _ in range(2)]
     return _OF_ALL.format(
+        through=through,
         visible=visible,
         narrowed=narrowed,
         compartment=asked.compartment,
@@ -157,6 +159,16 @@ def _visible(draft: Draft, types: Sequence[str], principal: Principal, restrict:
     if not types and not any(restrict(kind, principal) for kind in every):
         return "NOT r.deleted"
     return Builder(draft, principal, restrict).visible(tuple(types) or every)
+
+
+def _through(draft: Draft, row: str, principal: Principal, restrict: Restriction) -> str:
+    """That a row may be seen, for what is followed from it: nothing is reached through what is hidden. "" where nothing is."""
+    every = tuple(sorted(resource_types()))
+    if not any(restrict(kind, principal) for kind in every):
+        return ""
+    through = draft.alias("r")
+    seen = Builder(draft, principal, restrict).visible(every, through)
+    return f"EXISTS (SELECT 1 FROM resource {through} WHERE {through}.rid = {row}.rid AND {seen})"
 
 
 def _since(draft: Draft, asked: Record) -> str:
