@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def get(door: Door, entry: Entry, within: Transaction) -> Answer:
     """Read Type/id, or search Type?…, inside the transaction."""
     if len(entry.path) == 2 and entry.id:
-        found = within.current([(entry.resource_type, entry.id)]).get((entry.resource_type, entry.id))
+        named = (entry.resource_type, entry.id)
+        found = None if within.hidden([named]) else within.current([named]).get(named)
         return _read(entry, present(entry.resource_type, found))
     if _is_search(entry):
         pairs = criteria_pairs("?" + entry.criteria)

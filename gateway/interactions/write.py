@@ -42,7 +42,7 @@ def write(door: Door, entries: Sequence[Entry], within: Transaction) -> list[Ans
 
 
 def _write(door: Door, entries: Sequence[Entry], within: Transaction) -> list[Answer]:
-    answers, changes = _round(door, entries, within)
+    answers, changes = _round(door, entries, within, asked=True)
     for _ in range(door.limits.rounds):
         if not changes:
             return answers
@@ -73,12 +73,17 @@ def refuse_invalid(documents: Sequence[tuple[str, Document | None]]) -> None:
         raise Invalid(*issues)
 
 
-def _round(door: Door, entries: Sequence[Entry], within: Transaction) -> tuple[list[Answer], list[Change]]:
+def _round(
+    door: Door, entries: Sequence[Entry], within: Transaction, asked: bool = False
+) -> tuple[list[Answer], list[Change]]:
+    """asked: the entries are the principal's own, who changes only what they may see; what follows from them is the gateway's"""
     within.lock(names_to_lock(entries))
     found = targets(door, entries, within)
     current = within.current(
         (target.resource_type, target.id) for target in found if target is not None and target.id and not target.fresh
     )
+    if asked:
+        current = _seen(entries, found, current, within)
     changes: list[Change | None] = []
     for entry, target in zip(entries, found, strict=True):
         changes.append(_change(door, entry, target, current))
@@ -104,6 +109,23 @@ def _round(door: Door, entries: Sequence[Entry], within: Transaction) -> tuple[l
     written = {(one.version.resource_type, one.version.id): one.version for one in writes}
     answers = [_answer(entry, target, written, current) for entry, target in zip(entries, found, strict=True)]
     return answers, effective
+
+
+def _seen(
+    entries: Sequence[Entry],
+    found: Sequence[Target | None],
+    current: dict[tuple[str, str], Version],
+    within: Transaction,
+) -> dict[tuple[str, str], Version]:
+    """The current versions without those that the principal may not see: to be deleted or patched they are not there.
+
+    raises  NotFound for an update of one, which would be taken for a new one
+    """
+    hidden = within.hidden(current)
+    for entry, target in zip(entries, found, strict=True) if hidden else ():
+        if entry.method == "PUT" and target is not None and (target.resource_type, target.id) in hidden:
+            raise not_found(target.resource_type)
+    return {key: version for key, version in current.items() if key not in hidden} if hidden else current
 
 
 def _change(door: Door, entry: Entry, target: Target | None, current: dict[tuple[str, str], Version]) -> Change | None:

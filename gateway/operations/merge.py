@@ -21,7 +21,7 @@ from gateway.interactions.change import Document
 from gateway.interactions.document import instant
 from gateway.interactions.operation import Asked, Operation
 from gateway.interactions.referrers import parameters_for
-from gateway.interactions.write import refuse_invalid
+from gateway.interactions.write import not_found, refuse_invalid
 from gateway.operations.published import own
 from gateway.operations.trial import trial
 from gateway.search.query import Clause, Query, Value
@@ -93,6 +93,8 @@ def _named(asked: Asked, side: str) -> str:
         target = parse(str(reference.get("reference", "")))
         is_ours = target.kind == "relative" or (target.kind == "absolute" and target.base in asked.door.own)
         if is_ours and target.type == "Patient":
+            if asked.door.store.read("Patient", target.id, asked.principal) is None:
+                raise not_found("Patient")
             return target.id
         raise Malformed(
             "value",
@@ -145,7 +147,7 @@ def _number(identifier: Document) -> tuple[str, str]:
 
 def _moving(asked: Asked, obsolete: str, within: Transaction) -> list[tuple[str, int]]:
     """How many resources of each type refer to the obsolete record: a search for the survivor finds them while it is merged."""
-    found = within.referrers("Patient", obsolete, parameters_for("Patient"), _COUNTED_MAX)
+    found = within.referrers("Patient", obsolete, parameters_for("Patient"), _COUNTED_MAX, seen=True)
     return sorted(Counter(kind for kind, _ in found if kind not in ("Patient", "Provenance")).items())
 
 

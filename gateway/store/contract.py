@@ -207,16 +207,20 @@ class Transaction(Protocol):
     def current(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
         """The current versions (deleted ones included) of (type, id) pairs, locked for update; absent ones are left out."""
 
+    def hidden(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Those of the (type, id) pairs that are there, deleted or not, and that the principal may not see; locked as by current()."""
+
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of the (type, id) pairs that are there and not deleted; nothing is locked."""
 
     def referrers(
-        self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int
+        self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int, seen: bool = False
     ) -> list[tuple[str, str]]:
         """(type, id) of what refers to a resource and is not deleted, itself aside, at most limit of them.
 
         parameters  (type, code) of the search parameters under which to look
-        returns     also what the principal may not see: search before naming it to anybody
+        seen        only what the principal may see of these
+        returns     without it also what the principal may not see: search before naming it to anybody
         """
 
     def identified(self, identifiers: Iterable[Identifier]) -> dict[Identifier, list[str]]:

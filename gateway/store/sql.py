@@ -29,6 +29,7 @@ from gateway.store.gathered_reads import GatheredReads
 from gateway.store.locking import lock
 from gateway.store.progress import EXTRACTED
 from gateway.store.query import pages
+from gateway.store.query.clauses import hidden
 from gateway.store.query.identified import identified
 from gateway.store.query.labels import labels
 from gateway.store.query.record import Part, Record, record
@@ -87,13 +88,28 @@ class SqlTransaction:
             self._newest = max([self._newest, *(one.version.updated_at for one in found.values())])
         return {reference: self._located[reference].version for reference in wanted if reference in self._located}
 
+    def hidden(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        narrowed = [one for one in references if self._restrict(one[0], self.principal)]
+        if not narrowed:
+            return set()
+        self.current(narrowed)
+        rows = {one: self._located[one].rid for one in narrowed if one in self._located}
+        listed = [(rid, kind) for (kind, _), rid in rows.items()]
+        unseen = hidden(reader(self._connection), listed, self.principal, self._restrict)
+        return {one for one, rid in rows.items() if rid in unseen}
+
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         return versions.existing(self._connection, references)
 
     def referrers(
-        self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int
+        self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int, seen: bool = False
     ) -> list[tuple[str, str]]:
-        return referring(self._connection, resource_type, id, parameters, limit)
+        found = referring(self._connection, resource_type, id, parameters, limit)
+        unseen: set[int] = set()
+        if seen:
+            listed = [(rid, kind) for kind, _, rid in found]
+            unseen = hidden(reader(self._connection), listed, self.principal, self._restrict)
+        return [(kind, its) for kind, its, rid in found if rid not in unseen]
 
     def identified(self, identifiers: Iterable[Identifier]) -> dict[Identifier, list[str]]:
         wanted = list(identifiers)
