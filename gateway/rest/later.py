@@ -2,14 +2,15 @@
 
 Order     as the requests came, one at a time
 Promise   202 is answered when the request is in the database, so a restart loses none; a transaction is carried out once, together with its
-          answer; whatever else was under way when the process died is done again
-Bounds    an answer is kept for a day; more than WAITING_LIMIT requests that wait are refused (429)
+          answer; whatever else was under way when the process died is done again, ATTEMPTS times at most
+Bounds    request and answer are kept for a day; more than WAITING_LIMIT requests that wait are refused (429)
 Logs      nothing of the requests
 """
 
 from __future__ import annotations
 
 import base64
+import copy
 import hmac
 import threading
 import time
@@ -22,7 +23,7 @@ from uuid import uuid4
 import msgspec
 
 from gateway.fhir import document
-from gateway.fhir.errors import Busy, Conflict, GatewayError, NotFound
+from gateway.fhir.errors import Busy, Conflict, Fault, GatewayError, NotFound
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
 from gateway.interactions.fault import fault
@@ -35,6 +36,7 @@ from gateway.store.loop import Loop
 TARGET = "respond-async"  # as jobs name what is to be sent where: this stays here
 PLACE = "_async"
 WAITING_LIMIT = 1000
+ATTEMPTS = 3
 _LEASE_S = 300.0
 _KEPT_S = 24 * 3600
 _HEADERS = ("content-type", "accept", "prefer")  # of the request, as far as they say what it means
@@ -54,7 +56,8 @@ class Later:
 
     def start(self) -> None:
         """Go on with what an earlier process left."""
-        if self._door.store.jobs(state="queued", target=TARGET, limit=1):
+        self._forget(self._door)
+        if self._door.store.count_jobs("queued", TARGET):
             self._begin()
 
     def stop(self) -> None:
@@ -64,8 +67,7 @@ class Later:
 
     def accept(self, door: Door, request: Request) -> Reply:
         """Keep the request, and tell where its outcome will be."""
-        waiting = door.store.jobs(state="queued", target=TARGET, limit=WAITING_LIMIT)
-        if len(waiting) >= WAITING_LIMIT:
+        if door.store.count_jobs("queued", TARGET) >= WAITING_LIMIT:
             raise Busy(
                 zh="等待中的异步请求过多，请稍后再发。", en="Too many asynchronous requests wait: send it again later."
             )
@@ -92,7 +94,7 @@ class Later:
     def cancel(self, door: Door, request: Request) -> Reply:
         """Give up a request that waits, or the outcome of one that is done; what is under way is finished but not kept."""
         job = _job(door, request)
-        job.state, job.reply = "superseded", b""
+        job.state, job.body, job.reply = "superseded", b"", b""
         with door.store.transaction(GATEWAY) as within:
             within.settle_job(job)
         return Reply(202)
@@ -106,15 +108,14 @@ class Later:
 
     def _carry_out(self, job: Job) -> None:
         request = _read(job.body)
-        here = Door(
-            self._door.store,
-            self._door.rules,
-            self._door.consequences,
-            request.base_url,
-            self._door.zone,
-            self._door.limits,
-        )
+        here = copy.copy(self._door)
+        here.base_url = request.base_url
         try:
+            if job.attempts > ATTEMPTS:
+                raise Fault(
+                    zh="该请求几次都随进程中断，已放弃；请缩小后重发，或告知管理员。",
+                    en="The process ended each time this request was under way, so it is given up: ask for less, or tell the operators.",
+                )
             handle = self._find(request)
             if handle is handlers.bundle:
                 bundle = request.resource()
@@ -154,16 +155,8 @@ class Later:
                 self._loop.start()
 
     def _forget(self, door: Door) -> None:
-        """Let go of outcomes that nobody fetched in time."""
-        before = (time.time() - _KEPT_S) * 1e6
-        old = [
-            job for job in door.store.jobs(state="acknowledged", target=TARGET, limit=100) if job.created_at < before
-        ]
-        if old:
-            with door.store.transaction(GATEWAY) as within:
-                for job in old:
-                    job.state, job.body, job.reply = "superseded", b"", b""
-                    within.settle_job(job)
+        """Let go of what was asked and answered more than a day ago."""
+        door.store.forget_jobs(TARGET, int((time.time() - _KEPT_S) * 1e6))
 
 
 def _job(door: Door, request: Request) -> Job:
@@ -172,7 +165,13 @@ def _job(door: Door, request: Request) -> Job:
     found = door.store.jobs(target=TARGET, ids=(int(id),)) if id.isascii() and id.isdigit() and len(id) < 19 else []
     for job in found:
         same = bool(job.body) and _read(job.body).principal == request.principal
-        if same and job.state != "superseded" and hmac.compare_digest(job.control_id.encode(), secret.encode()):
+        late = job.state == "acknowledged" and job.created_at < (time.time() - _KEPT_S) * 1e6
+        if (
+            same
+            and not late
+            and job.state != "superseded"
+            and hmac.compare_digest(job.control_id.encode(), secret.encode())
+        ):
             return job
     raise NotFound(
         zh="没有这个异步请求，或已取消、已过期。",

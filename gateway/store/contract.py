@@ -340,6 +340,10 @@ class Store(Protocol):
 
     def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]: ...
 
+    def count_jobs(self, state: str, target: str) -> int: ...
+    def forget_jobs(self, target: str, before_us: int) -> None:
+        """Take out jobs of a target that are done or given up, and were promised before an instant."""
+
     def ping(self) -> None:
         """Raises Unavailable when the database does not answer."""
 

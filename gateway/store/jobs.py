@@ -13,6 +13,7 @@ from gateway.store.locking import lock
 from gateway.store.messages import lease_lost
 from gateway.store.row_id import next_ids, now_us
 from gateway.store.schema import job
+from gateway.store.statement import run
 
 _COLUMNS = [job.c[field.name] for field in fields(Job)]
 
@@ -92,6 +93,18 @@ def find(connection: Connection, state: str, target: str, ids: Sequence[int], li
     if ids:
         query = query.where(job.c.id.in_(ids))
     return [Job(**row._mapping) for row in connection.execute(query)]
+
+
+def count(connection: Connection, state: str, target: str) -> int:
+    """How many jobs of a target are in a state, without reading one."""
+    statement = "SELECT count(*) FROM job WHERE target = ? AND state = ?"
+    return int(run(connection, statement, (target, state)).fetchone()[0])
+
+
+def forget(connection: Connection, target: str, before_us: int) -> None:
+    """Take out what is done, or given up, of a target whose jobs leave nothing behind, where it was promised before an instant."""
+    statement = "DELETE FROM job WHERE target = ? AND state IN ('acknowledged', 'superseded') AND created_at < ?"
+    run(connection, statement, (target, before_us))
 
 
 def _values(one: Job) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""respond-async: what waits is not read to be counted, what is done is let go, and what is asked later is answered as at once."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from gateway.fhir.principal import GATEWAY
+from gateway.interactions.door import Door
+from gateway.operations import registry
+from gateway.rest import later
+from gateway.rest.application import FhirApplication
+from gateway.store.contract import Job
+from gateway.store.sql import SqlStore
+from gateway.terminology.service import LocalTerminology
+from gateway.terminology.shelf import Published
+
+LATER = {"prefer": "respond-async"}
+
+
+@pytest.fixture
+def application(store: SqlStore) -> Iterator[FhirApplication]:
+    door = Door(store, terminology=LocalTerminology([Published()]))
+    made = FhirApplication(door, operations=registry.find())
+    yield made
+    made.close()
+
+
+def place_of(response: Any) -> str:
+    assert response.status_code == 202, response.text
+    return str(response.headers["content-location"].partition("testserver")[2])
+
+
+def outcome(client: TestClient, place: str) -> Any:
+    deadline = time.monotonic() + 15
+    while (told := client.get(place)).status_code == 202 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return told
+
+
+def test_what_asks_terminology_is_answered_later_as_at_once(application: FhirApplication) -> None:
+    client = TestClient(application)
+    for asked in (
+        "/Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender",
+        "/ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/administrative-gender",
+    ):
+        assert client.get(asked).status_code == 200
+        told = outcome(client, place_of(client.get(asked, headers=LATER))).json()
+        assert told["entry"][0]["response"]["status"] == "200 OK", told
+
+
+def keep(store: SqlStore, count: int, state: Any, body: bytes, created_at: int = 0) -> list[Job]:
+    kept = [
+        Job("request", later.TARGET, "GET Patient", later.TARGET, 0, state=state, body=body, reply=body, created_at=created_at)
+        for _ in range(count)
+    ]  # fmt: skip
+    with store.transaction(GATEWAY) as within:
+        within.add_jobs(kept)
+    return kept
+
+
+def test_what_waits_is_counted_without_being_read(
+    application: FhirApplication, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later.Later, "_begin", lambda _self: None)
+    keep(store, 20, "queued", b"x" * 1_000_000)
+    keep(store, 20, "acknowledged", b"x" * 1_000_000)
+    client = TestClient(application)
+    place_of(client.get("/Patient", headers=LATER))
+    tracemalloc.start()
+    place_of(client.get("/Patient", headers=LATER))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000
+    monkeypatch.setattr(later, "WAITING_LIMIT", 22)
+    assert client.get("/Patient", headers=LATER).status_code == 429
+
+
+def test_an_outcome_is_gone_after_its_day_and_so_is_what_was_cancelled(
+    application: FhirApplication, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = TestClient(application)
+    first, second = (place_of(client.get("/Patient", headers=LATER)) for _ in range(2))
+    for place in (first, second):
+        assert outcome(client, place).status_code == 200
+    assert client.delete(second).status_code == 202
+    monkeypatch.setattr(later, "_KEPT_S", 0)
+    assert client.get(first).status_code == 404
+    keep(store, 150, "acknowledged", b"x", created_at=1)
+    monkeypatch.setattr(later, "_KEPT_S", 3600)
+    place_of(client.get("/Patient", headers=LATER))
+    assert not [job for job in store.jobs(target=later.TARGET) if job.created_at == 1]
+    cancelled = int(second.rpartition("/")[2].partition("-")[0])
+    assert all(job.body == b"" and job.reply == b"" for job in store.jobs(ids=(cancelled,)))
+
+
+def test_a_request_that_has_ended_the_process_again_and_again_is_given_up(
+    application: FhirApplication, store: SqlStore
+) -> None:
+    client = TestClient(application)
+    begun = application._later
+    begun._running = True  # no thread of its own: the test takes its steps
+    place = place_of(client.get("/Patient", headers=LATER))
+    for _ in range(later.ATTEMPTS):  # claimed, and never settled: the process died
+        assert store.claim_jobs("dead", 1, lease_s=0.0, target=later.TARGET)
+        time.sleep(0.002)
+        assert client.get(place).status_code == 202
+    assert begun.step("alive") == 1
+    told = client.get(place)
+    assert told.status_code == 200
+    assert told.json()["entry"][0]["response"]["status"].startswith("500")
+    begun._running = False
