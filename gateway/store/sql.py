@@ -26,7 +26,7 @@ from gateway.store.contract import (
 )
 from gateway.store.database import Database
 from gateway.store.gathered_reads import GatheredReads
-from gateway.store.locking import lock
+from gateway.store.locking import lock_names
 from gateway.store.progress import EXTRACTED
 from gateway.store.query import pages
 from gateway.store.query.clauses import hidden
@@ -77,7 +77,7 @@ class SqlTransaction:
         self._now = 0
 
     def lock(self, keys: Iterable[str]) -> None:
-        lock(self._connection, keys)
+        lock_names(self._connection, keys)
 
     def current(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
         wanted = set(references)
@@ -298,6 +298,14 @@ class SqlStore:
     def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]:
         with self._database.reading() as connection:
             return jobs.find(connection, state, target, ids, limit)
+
+    def count_jobs(self, state: str, target: str) -> int:
+        with self._database.reading() as connection:
+            return jobs.count(connection, state, target)
+
+    def forget_jobs(self, target: str, before_us: int) -> None:
+        with self._database.writing() as connection:
+            jobs.forget(connection, target, before_us)
 
     def ping(self) -> None:
         with self._database.reading() as connection:

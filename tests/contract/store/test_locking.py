@@ -1,0 +1,86 @@
+"""Names that a transaction holds: many of them at the same time do not fill the database's table of locks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from gateway.fhir.principal import GATEWAY
+from gateway.interactions.door import Door
+from gateway.store.locking import MANY
+from gateway.store.sql import SqlStore, open_store
+
+
+@pytest.fixture
+def postgres(migrated_postgres: str) -> Iterator[SqlStore]:
+    store = open_store(migrated_postgres)
+    yield store
+    store.close()
+
+
+def held(store: SqlStore, names: list[str]) -> int:
+    """How many locks a transaction holds that has named these."""
+    with store.transaction(GATEWAY) as within, psycopg.connect(store._database.conninfo, autocommit=True) as other:
+        within.lock(names)
+        row = other.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def test_a_transaction_of_thousands_of_names_holds_one_lock(postgres: SqlStore) -> None:
+    assert held(postgres, [f"name {number}" for number in range(10_000)]) == 1
+    assert held(postgres, [f"name {number}" for number in range(MANY)]) == MANY + 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "waits"), [(1, 1, True), (1, 2000, True), (2000, 1, True), (2000, 2000, True)]
+)
+def test_two_that_name_the_same_wait_for_each_other_however_many_they_name(
+    postgres: SqlStore, first: int, second: int, waits: bool
+) -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with postgres.transaction(GATEWAY) as within:
+            begun.set()
+            within.lock(f"name {number}" for number in range(second))
+            done.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with postgres.transaction(GATEWAY) as within:
+            within.lock(f"name {number}" for number in range(first))
+            waiting = pool.submit(other)
+            assert begun.wait(5)
+            assert done.wait(0.2) is not waits
+        waiting.result(10)
+
+
+def test_two_that_name_few_and_others_do_not_wait(postgres: SqlStore) -> None:
+    with postgres.transaction(GATEWAY) as one, postgres.transaction(GATEWAY) as other:
+        one.lock(["a", "b"])
+        other.lock(["c", "d"])
+
+
+def bundle(count: int, tag: str) -> dict[str, Any]:
+    def entry(number: int) -> dict[str, Any]:
+        identifier = [{"system": "urn:x", "value": f"{tag}{number}"}]
+        resource = {"resourceType": "Basic", "code": {"text": "x"}, "identifier": identifier}
+        return {"resource": resource, "request": {"method": "PUT", "url": f"Basic?identifier=urn:x|{tag}{number}"}}
+
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [entry(number) for number in range(count)]}
+
+
+def test_large_bundles_at_the_same_time_are_all_written(store: SqlStore) -> None:
+    door = Door(store)
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(door.transaction, bundle(1500, tag), GATEWAY) for tag in "abcd"]
+        for one in done:
+            one.result()
+    assert store.counts(GATEWAY) == {"Basic": 6000}
