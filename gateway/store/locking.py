@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from gateway.store.arrays import Bigints
 from gateway.store.statement import run
 
-
 MANY = 512
 """Beyond so many names a transaction holds one lock that stands for all: the server has room for some thousands at one time."""
 
