@@ -7,6 +7,7 @@ PostgreSQL  psycopg 3, READ COMMITTED; reads run without BEGIN and COMMIT, which
 
 from __future__ import annotations
 
+import os
 import select
 import sqlite3
 import threading
@@ -26,8 +27,10 @@ from gateway.store.statement import Reader, reader
 from gateway.store.turnstile import Turnstile
 
 _BUSY_TIMEOUT_MS = 15_000
-# The one writer touches a page of each index for every entry: with 16 MB it reads half of them again from 100 MB on.
-_WRITER_CACHE_KIB = 64_000
+# The one writer touches a page of each index for every entry: with 16 MB it reads half of them again from 100 MB on, and a
+# small alliance should not pay in memory for what a large one needs.
+_WRITER_CACHES_KIB = (8_000, 16_000, 32_000, 64_000)
+_CACHED = 4  # of so many pages of the file, one
 
 
 class Database:
@@ -65,7 +68,8 @@ class Database:
         arguments = {"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000}
         writer = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=4, connect_args=arguments)
         reader = create_engine(url, poolclass=QueuePool, pool_size=8, max_overflow=32, connect_args=arguments)
-        _begin_ourselves(writer, "BEGIN IMMEDIATE", cache_kib=_WRITER_CACHE_KIB)
+        _begin_ourselves(writer, "BEGIN IMMEDIATE")
+        _cache_as_it_grows(writer, self._path)
         _begin_ourselves(reader, "BEGIN DEFERRED")
         return writer, reader
 
@@ -215,7 +219,19 @@ class Database:
         self._reader.dispose()
 
 
-def _begin_ourselves(engine: Engine, statement: str, cache_kib: int = 16_000) -> None:
+def _cache_as_it_grows(engine: Engine, path: str) -> None:
+    """Give the connection a larger page cache when the file has outgrown the one it has."""
+
+    @event.listens_for(engine, "begin")
+    def enlarge(connection: Connection) -> None:
+        wanted = os.stat(path).st_size / 1024 / _CACHED
+        cache = next((one for one in _WRITER_CACHES_KIB if one >= wanted), _WRITER_CACHES_KIB[-1])
+        if cache != connection.info.get("cache_kib"):
+            connection.info["cache_kib"] = cache
+            connection.exec_driver_sql(f"PRAGMA cache_size=-{cache}")
+
+
+def _begin_ourselves(engine: Engine, statement: str) -> None:
     """The driver's implicit BEGIN comes too late and is DEFERRED, which deadlocks on the first upgrade: begin in our own words."""
 
     @event.listens_for(engine, "connect")
@@ -224,7 +240,7 @@ def _begin_ourselves(engine: Engine, statement: str, cache_kib: int = 16_000) ->
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA temp_store=MEMORY")
-        connection.execute(f"PRAGMA cache_size=-{cache_kib}")
+        connection.execute("PRAGMA cache_size=-16000")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
