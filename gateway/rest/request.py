@@ -18,6 +18,7 @@ JSON_TYPES = frozenset({"", "application/fhir+json", "application/json", "text/j
 MERGE_PATCH = "application/merge-patch+json"
 PATCH_FORMATS = (JSON_PATCH, "application/fhir+json", MERGE_PATCH)  # as the CapabilityStatement tells them
 FORM = "application/x-www-form-urlencoded"
+FHIR_VERSION = re.compile(r";\s*fhirVersion=\"?([\w.]+)", re.IGNORECASE)  # FHIR R4 http.html, version parameter
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -75,6 +76,13 @@ class Request:
         """The body as a document. Raises Unsupported (415), Malformed."""
         if self.content_type not in types:
             raise media_type("application/fhir+json")
+        version = FHIR_VERSION.search(self.headers.get("content-type", ""))
+        if version and version[1] not in ("4.0", "4.0.1"):
+            raise Unsupported(
+                zh="本服务器只收 FHIR R4（fhirVersion=4.0），请按 R4 发送。",
+                en="This server takes FHIR R4 (fhirVersion=4.0): send the resource as R4.",
+                status=415,
+            )
         return document.read(self.body)
 
     def binary(self) -> Document:

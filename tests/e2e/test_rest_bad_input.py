@@ -168,6 +168,15 @@ def test_an_entry_of_a_batch_names_the_type_that_there_is_not(client: TestClient
 
 
 @pytest.mark.parametrize(
+    ("version", "status"), [("4.0", 201), ('"4.0"', 201), ("4.0.1", 201), ("5.0", 415), ("3.0", 415)]
+)
+def test_only_bodies_of_r4_are_taken(client: TestClient, version: str, status: int) -> None:
+    kind = f"application/fhir+json; fhirVersion={version}; charset=utf-8"
+    answer = client.post("/fhir/Patient", content=b'{"resourceType":"Patient"}', headers={"content-type": kind})
+    assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize(
     "kind", ["application/fhir+xml", "text/plain", "multipart/form-data", "application/x-ndjson", "x", "application/"]
 )
 def test_a_body_of_another_media_type_is_415(client: TestClient, kind: str) -> None:
