@@ -172,7 +172,7 @@ def test_an_entry_of_a_batch_names_the_type_that_there_is_not(client: TestClient
 )
 def test_only_bodies_of_r4_are_taken(client: TestClient, version: str, status: int) -> None:
     kind = f"application/fhir+json; fhirVersion={version}; charset=utf-8"
-    answer = client.post("/fhir/Patient", content=b'{"resourceType":"Patient"}', headers={"content-type": kind})
+    answer = client.post("/Patient", content=b'{"resourceType":"Patient"}', headers={"content-type": kind})
     assert answer.status_code == status, answer.text
 
 
