@@ -35,7 +35,7 @@ from gateway.store.query.labels import labels
 from gateway.store.query.record import Part, Record, record
 from gateway.store.query.referring import referring
 from gateway.store.row_id import now_us
-from gateway.store.statement import reader
+from gateway.store.statement import begin, reader
 
 Restriction = Callable[[str, Principal], Sequence[Clause]]
 """What everything of a type that a principal may see must satisfy; nothing for "all". gateway/access/policy.py has the one used."""
@@ -152,6 +152,8 @@ class SqlTransaction:
     def now(self) -> int:
         # Whole milliseconds, because meta.lastUpdated shows no more: text and column then tell the same order.
         if not self._now:
+            # Who asks what is settled waits for transactions that have begun (past.py): this one has, before its instant.
+            begin(self._connection)
             self._now = max(now_us(), self._newest + 1000) // 1000 * 1000
         return self._now
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import psycopg
+from psycopg import pq
 from sqlalchemy import Connection
 
 
@@ -49,6 +51,15 @@ def run(connection: Connection, statement: str, values: Sequence[Any]) -> Any:
     if connection.dialect.name == "postgresql":
         statement = postgres(statement)
     return raw.execute(statement, values)
+
+
+def begin(connection: Connection) -> None:
+    """Let the database know that the transaction has begun, which the driver tells it with the first statement only. Once costs nothing more."""
+    raw: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql" and raw.pgconn.transaction_status == pq.TransactionStatus.IDLE:
+        result = raw.pgconn.exec_(b"BEGIN")
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
 
 
 @lru_cache(maxsize=2048)
