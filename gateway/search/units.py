@@ -117,7 +117,7 @@ def _power(text: str) -> Measured | None:
     return one[0] ** power, {name: each * power for name, each in one[1].items()}
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4096)
 def _atom(name: str) -> Measured | None:
     made = _METRIC.get(name) or _PLAIN.get(name)
     if made is not None:

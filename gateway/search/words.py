@@ -50,7 +50,10 @@ _MACHINE = frozenset(
 def words(text: str) -> list[str]:
     """The words of a text, in its order."""
     found = []
-    for match in _run(fold(text)):
+    folded = fold.__wrapped__(
+        text
+    )  # a whole narrative: nobody folds it again, and thousands of them kept are gigabytes
+    for match in _run(folded):
         run = match[0]
         if match.lastgroup == "han":
             found += [run[place : place + 2] for place in range(len(run))]
