@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.fhir import bundle
 from gateway.fhir.errors import Unsupported
 from gateway.fhir.principal import Principal
 from gateway.interactions.change import Answer, Document, Entry
@@ -15,7 +14,6 @@ from gateway.interactions.history_page import history_page
 from gateway.interactions.http_date import not_modified
 from gateway.interactions.pages import search_page
 from gateway.interactions.read import present
-from gateway.interactions.search import hits, understood
 from gateway.interactions.view import view_of
 from gateway.store.contract import Transaction, Version
 
@@ -24,18 +22,15 @@ if TYPE_CHECKING:
 
 
 def get(door: Door, entry: Entry, within: Transaction) -> Answer:
-    """Read Type/id, or search Type?…, inside the transaction."""
+    """Read Type/id, or search Type?…, inside the transaction; what a search needs of the store beside it stands in search.py."""
     if len(entry.path) == 2 and entry.id:
         named = (entry.resource_type, entry.id)
         found = None if within.hidden([named]) else within.current([named]).get(named)
         return _read(entry, present(entry.resource_type, found))
-    if _is_search(entry):
+    if is_search(entry):
         pairs = criteria_pairs("?" + entry.criteria)
-        view = view_of(pairs, entry.resource_type)
-        query = understood(door, entry.resource_type, [pair for pair in pairs if pair not in view.pairs], lenient=False)
-        page = within.search(query)
-        listed = [hit._replace(content=view.of(hit.content, hit.mode == "match")) for hit in hits(page, door.base_url)]
-        return Answer(200, document=_raw(bundle.searchset(listed, (), page.total)))
+        page = search_page(door, entry.resource_type, pairs, within.principal, lenient=False, within=within)
+        return Answer(200, document=_raw(page))
     raise Unsupported(
         zh="transaction 中的 GET 只支持 类型/id 与 类型?条件；其他的请放入 batch 或单独请求。",
         en="A GET in a transaction is Type/id or Type?criteria: ask for other things in a batch, or by themselves.",
@@ -52,7 +47,7 @@ def get_apart(door: Door, entry: Entry, principal: Principal) -> Answer:
         return _read(entry, door.vread(path[0], path[1], path[3], principal))
     if path[-1:] == ("_history",) and len(path) < 4:
         return Answer(200, document=_raw(history_page(door, path[:-1], pairs, principal)))
-    if _is_search(entry):
+    if is_search(entry):
         return Answer(200, document=_raw(search_page(door, entry.resource_type, pairs, principal, lenient=False)))
     raise Unsupported(
         zh="batch 中的 GET 只支持读取、历史与检索。",
@@ -61,7 +56,7 @@ def get_apart(door: Door, entry: Entry, principal: Principal) -> Answer:
     )
 
 
-def _is_search(entry: Entry) -> bool:
+def is_search(entry: Entry) -> bool:
     return entry.path[-1:] != ("_history",) and (len(entry.path) < 2 or entry.path[1:] == ("_search",))
 
 

@@ -12,24 +12,32 @@ from gateway.fhir.document import write
 from gateway.fhir.outcome import outcome
 from gateway.fhir.principal import Principal
 from gateway.interactions import explain
-from gateway.interactions.search import PAGE_MARK, hits
+from gateway.interactions.search import PAGE_MARK, hits, search
 from gateway.interactions.view import view_of
+from gateway.store.contract import Transaction
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
 
 
-def search_page(door: Door, place: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool) -> bytes:
+def search_page(
+    door: Door,
+    place: str,
+    pairs: Sequence[tuple[str, str]],
+    principal: Principal,
+    lenient: bool,
+    within: Transaction | None = None,
+) -> bytes:
     """A searchset: links are absolute, self says what was applied, next is there while there is more.
 
-    place  where the search is asked; see search.py
+    place   where the search is asked; within: a transaction whose writes are seen; see search.py
     """
     if ("_explain", "true") in pairs:
         return _explained(door, place, pairs, principal, lenient)
     view = view_of(pairs, place.rpartition("/")[2].replace("*", ""))
     if view:
         pairs = [pair for pair in pairs if pair not in view.pairs]
-    query, page = door.search(place, pairs, principal, lenient)
+    query, page = search(door, place, pairs, principal, lenient, within)
     if view:
         query = replace(query, applied=(*query.applied, *view.pairs))
     links = [("self", url(door, place, query.applied))]

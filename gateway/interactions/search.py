@@ -17,7 +17,7 @@ from gateway.identity.persons import widened
 from gateway.interactions.change import Document
 from gateway.search.compartments import memberships
 from gateway.search.query import Clause, Query, Value
-from gateway.store.contract import Page
+from gateway.store.contract import Page, Transaction
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
@@ -26,11 +26,17 @@ PAGE_MARK = "_after"
 
 
 def search(
-    door: Door, place: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool = False
+    door: Door,
+    place: str,
+    pairs: Sequence[tuple[str, str]],
+    principal: Principal,
+    lenient: bool = False,
+    within: Transaction | None = None,
 ) -> tuple[Query, Page]:
     """The query as it was understood and bounded, and its page.
 
-    pairs  names and values in their order; _after holds the token of a next link, as Page.next does
+    pairs   names and values in their order; _after holds the token of a next link, as Page.next does
+    within  a transaction whose writes are seen; door.seal() has been asked for before it began
     """
     query = understood(door, place, pairs, lenient)
     asked = [place, *(f"{name}={text}" for name, text in query.applied if name != "_count")]
@@ -39,7 +45,8 @@ def search(
         opened = door.seal().open(query.after, asked, principal)
         # The total of the first page stands for all of them: it is counted once.
         query = replace(query, after=opened.mark, total="none")
-    page = door.store.search(for_persons(door, query, principal), principal)
+    query_of_all = for_persons(door, query, principal, within)
+    page = door.store.search(query_of_all, principal) if within is None else within.search(query_of_all)
     if opened is not None:
         page = replace(page, total=opened.total)
     if page.next:
@@ -47,14 +54,18 @@ def search(
     return query, page
 
 
-def for_persons(door: Door, query: Query, principal: Principal) -> Query:
+def for_persons(door: Door, query: Query, principal: Principal, within: Transaction | None = None) -> Query:
     """The query with each Patient meaning all records of that person."""
-    return widened(query, lambda id: _linked(door, id, principal))
+    return widened(query, lambda id: _linked(door, id, principal, within))
 
 
-def _linked(door: Door, id: str, principal: Principal) -> Document | None:
+def _linked(door: Door, id: str, principal: Principal, within: Transaction | None) -> Document | None:
     """A Patient with links to other records of that person; None for one without, which need not be parsed to know it."""
-    version = door.store.read("Patient", id, principal)
+    if within is None:
+        version = door.store.read("Patient", id, principal)
+    else:
+        named = Query("Patient", (Clause("_id", "token", (Value(id, code=id),)),), count=1)
+        version = next(iter(within.search(named).matches), None)
     return read(version.content) if version is not None and b'"link"' in version.content else None
 
 

@@ -57,6 +57,8 @@ def transaction(
             for entry, answer in zip(entries, answers, strict=True)
         ]
 
+    if any(entry.method == "GET" and bundle_get.is_search(entry) for entry in entries):
+        door.seal()  # its key is made in a transaction of its own, when it is asked for the first time
     answers = work(within) if within is not None else door.attempt(principal, work)
     return _response(
         "transaction-response", [_entry(door, *pair, representation) for pair in zip(entries, answers, strict=True)]

@@ -120,6 +120,7 @@ class Later:
             if handle is handlers.bundle:
                 bundle = request.resource()
                 if bundle.get("type") == "transaction":
+                    here.seal()  # whose key a search within the transaction may need
                     here.attempt(request.principal, lambda within: self._transact(here, request, bundle, job, within))
                     return
             reply = handle(here, request)

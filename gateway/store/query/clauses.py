@@ -114,6 +114,8 @@ class Builder:
         return found
 
     def _column(self, clause: Clause, row: str) -> str:
+        if clause.modifier == "missing":  # every resource has an id, and was written at some time
+            return "1 = 0" if {value.text for value in clause.values} == {"true"} else "1 = 1"
         if clause.parameter == "_id":
             among = self._ids(clause, row)
             return f"NOT {among}" if clause.modifier == "not" else among
