@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from gateway import commands, screen, usage
+from gateway.fhir import failure
 from gateway.fhir.errors import GatewayError
 
 HELP = """医联体互联网关：收医院发来的消息，变成社区看得见的出院计划与转诊，再把答复送回去。
@@ -76,6 +77,16 @@ def main() -> None:
         sys.exit(2)
     except typer.TyperException as error:
         screen.note(*usage.sentences(error))
+        sys.exit(2)
+    except OSError as error:
+        if not error.filename:
+            raise
+        # A folder that is not there or cannot be written: the person's to mend, and no mistake of ours.
+        zh, en = failure.words(error)
+        screen.note(
+            f"{error.filename}：{zh}；请换一个路径，或改权限。",
+            f"{error.filename}: {en}; use another path, or change permissions.",
+        )
         sys.exit(2)
     except typer.Abort:
         screen.note("已中断", "interrupted")

@@ -179,3 +179,18 @@ def test_a_file_that_is_not_there_is_told_in_chinese_alone(tmp_path: Path, argum
     done = gateway(*arguments, "nowhere.json", *more, data_dir=tmp_path, language="zh")
     said = (done.stdout + done.stderr).decode()
     assert (done.returncode, "没有这个文件或文件夹" in said, "No such file" in said) == (2, True, False)
+
+
+def test_a_folder_that_cannot_be_written_is_told_without_a_traceback(data: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    for arguments in (
+        ("report", "2026-10", "--out", "file/report.json"),
+        ("convert", ADMISSION, "--out", "file/there"),
+    ):
+        done = gateway(
+            *(tmp_path / it if str(it).startswith("file/") else it for it in arguments), **data, language="zh"
+        )
+        said = done.stderr.decode()
+        assert (done.returncode, "路径中有一段不是文件夹" in said, "Traceback" in said) == (2, True, False)
+    done = gateway("ledger", data_dir=tmp_path / "file" / "data", language="zh")
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
