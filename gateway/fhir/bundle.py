@@ -184,9 +184,15 @@ def _entry(index: int, entry: dict[str, Any]) -> Entry:
     target = parse(path)
     if target.kind == "other" and method == "POST":
         target = Target("relative", path, path.partition("?")[0])
-    if method in ("POST", "PUT", "PATCH") and resource is None:
+    asks_operation = names_operation(path)
+    if method in ("POST", "PUT", "PATCH") and resource is None and not asks_operation:
         issues.append(_missing(f"{place}.resource", "resource"))
-    if resource is not None and method in ("POST", "PUT") and target.type != resource.get("resourceType"):
+    if (
+        resource is not None
+        and method in ("POST", "PUT")
+        and not asks_operation
+        and target.type != resource.get("resourceType")
+    ):
         issues.append(
             Issue(
                 "invalid",
@@ -217,6 +223,11 @@ def _entry(index: int, entry: dict[str, Any]) -> Entry:
         request.get("ifModifiedSince", ""),
         tuple(issues),
     )
+
+
+def names_operation(url: str) -> bool:
+    """Whether a request.url asks for an operation: Patient/1/$everything?_type=Task."""
+    return url.partition("?")[0].rpartition("/")[2].startswith("$")
 
 
 def _refuse_repeats(found: list[Entry]) -> list[Entry]:

@@ -14,6 +14,7 @@ from gateway.fhir.errors import Busy
 from gateway.fhir.principal import Principal
 from gateway.interactions import create, delete, history, patch, read, search, transaction, update, vread
 from gateway.interactions.change import Answer, Change, Consequence, Document, Effects, Entry, Limits, Rule
+from gateway.interactions.operation import Operations
 from gateway.interactions.page_token import Seal
 from gateway.interactions.patched import Patch
 from gateway.search.clause import Context
@@ -37,6 +38,7 @@ class Door:
     base_url      of this server, without the slash at its end
     zone          of the instants the server writes, and of dates asked for without one
     terminology   for searches by value sets and by what stands above and below a code
+    operations    that a batch may ask for; the REST face sets those it offers itself
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Door:
         self.zone = zone
         self.limits = limits or Limits()
         self.terminology = terminology
+        self.operations: Operations = {}
         self._keys: dict[str, bytes] = {}
 
     def read(self, resource_type: str, id: str, principal: Principal) -> Version:

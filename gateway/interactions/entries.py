@@ -84,7 +84,13 @@ def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
     resource_type = parts[0] if parts else ""
     # Of all types together one may ask for a history, and search.
     of_all = read.method in ("GET", "HEAD") and (parts == ("_history",) or (not parts and bool(query)))
-    if not issues and not of_all and resource_type not in elements.resource_types():
+    asks_operation = bundle.names_operation(read.url)
+    if (
+        not issues
+        and not of_all
+        and not (asks_operation and len(parts) == 1)
+        and resource_type not in elements.resource_types()
+    ):
         zh, en = no_such_type(resource_type)
         issues.append(
             Issue(
@@ -110,7 +116,7 @@ def _read(read: bundle.Entry, base_url: str) -> tuple[Entry, tuple[Issue, ...]]:
             "GET" if read.method == "HEAD" else read.method,
             "" if of_all else resource_type,
             id=id,
-            criteria=read.if_none_exist if read.method == "POST" else query,
+            criteria=read.if_none_exist if read.method == "POST" and not asks_operation else query,
             resource=read.resource if read.method in ("POST", "PUT", "PATCH") else None,
             full_url=read.full_url,
             if_match=read.if_match,

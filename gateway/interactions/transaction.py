@@ -11,7 +11,7 @@ from gateway.fhir.check import check
 from gateway.fhir.errors import GatewayError, Invalid, face
 from gateway.fhir.outcome import of_error
 from gateway.fhir.principal import Principal
-from gateway.interactions import bundle_get
+from gateway.interactions import bundle_get, bundle_operation
 from gateway.interactions.change import Answer, Document, Entry
 from gateway.interactions.document import instant
 from gateway.interactions.entries import read_entries, whole
@@ -47,6 +47,7 @@ def transaction(
     if errors:
         raise Invalid(*errors)
     entries = whole(found)
+    bundle_operation.refuse(entries)
 
     def work(inside: Transaction) -> list[Answer]:
         changing = [entry for entry in entries if entry.method != "GET"]
@@ -88,6 +89,8 @@ def _batch(door: Door, bundle: Document, principal: Principal, representation: b
 
 
 def _alone(door: Door, entry: Entry, principal: Principal) -> Answer:
+    if bundle_operation.is_operation(entry):
+        return bundle_operation.perform(door, entry, principal)
     if entry.method == "GET":
         return bundle_get.get_apart(door, entry, principal)
     if entry.resource is not None and entry.method != "PATCH":

@@ -65,6 +65,7 @@ class FhirApplication:
         cors_origins: Sequence[str] = (),
     ) -> None:
         self.door = door
+        door.operations = operations or {}
         self._routes = Routes(operations or {}, functools.partial(_metadata, operations or {}))
         self._later = Later(door, self._routes.find)
         self._routes.own = {PLACE: {"GET": self._later.status, "DELETE": self._later.cancel}}
