@@ -128,7 +128,9 @@ class Settings(BaseSettings):
         description="zone of the alliance, meant by times and date searches that name none",
     )
     language: Literal["zh", "en"] = Field(
-        default="zh", title="命令行文字的语言：zh 或 en", description="language of the command line: zh or en"
+        default="zh",
+        title="命令行与日志的语言：zh 或 en",
+        description="language of the command line and of the log: zh or en",
     )
 
     # work
