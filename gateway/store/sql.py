@@ -77,7 +77,9 @@ class SqlTransaction:
         self._now = 0
 
     def lock(self, keys: Iterable[str]) -> None:
-        lock_names(self._connection, keys)
+        # Whose row is locked already need not be locked by name: another one that holds the name waits for the row.
+        names = [one for one in keys if tuple(one.split("/", 1)) not in self._located] if self._located else keys
+        lock_names(self._connection, names)
 
     def current(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
         wanted = set(references)

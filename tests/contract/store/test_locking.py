@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -84,3 +85,26 @@ def test_large_bundles_at_the_same_time_are_all_written(store: SqlStore) -> None
         for one in done:
             one.result()
     assert store.counts(GATEWAY) == {"Basic": 6000}
+
+
+def test_who_has_a_row_already_does_not_wait_for_its_name(store: SqlStore) -> None:
+    """What a merge, an arriving message or a consequence does: look at what stands, then change it by its id."""
+    door = Door(store)
+    patient = {"resourceType": "Patient", "id": "p"}
+    door.update("Patient", "p", patient, GATEWAY)
+    with ThreadPoolExecutor(1) as pool:
+        with store.transaction(GATEWAY) as within:
+            within.current([("Patient", "p")])
+            other = pool.submit(door.patch, "Patient", "p", {"active": True}, GATEWAY)
+            time.sleep(0.3)  # it holds the name by now, and waits for the row
+            request = {"method": "PUT", "url": "Patient/p"}
+            entries = [{"resource": {**patient, "gender": "female"}, "request": request}]
+            began = time.monotonic()
+            door.transaction({"resourceType": "Bundle", "type": "transaction", "entry": entries}, GATEWAY, within)
+            assert time.monotonic() - began < 0.5, "the database had to break a deadlock"
+        assert other.result(10).status == 200
+    version = store.read("Patient", "p", GATEWAY)
+    assert version is not None
+    assert version.version == 3
+    assert b'"gender":"female"' in version.content
+    assert b'"active":true' in version.content
