@@ -65,7 +65,7 @@ def _parameter(document: dict[str, Any], base: str, code: str, kind: str, expres
     except ValueError as error:
         raise ValueError(
             "expression",
-            f"不在可编译的 FHIRPath 子集内，或没有这个元素；可用：路径、|、as、ofType、where、exists、extension('…')、[n]",
+            "不在可编译的 FHIRPath 子集内，或没有这个元素；可用：路径、|、as、ofType、where、exists、extension('…')、[n]",
             f"is outside the subset of FHIRPath that is compiled, or names no element ({error}); "
             "there are paths, |, as, ofType, where, exists, extension('…'), [n]",
         ) from None
