@@ -49,5 +49,7 @@ def perform(door: Door, entry: Entry, principal: Principal) -> Answer:
             status=405,
         )
     values, criteria = operation.read(found, criteria_pairs("?" + entry.criteria), entry.resource)
-    done = found.run(operation.Asked(door, principal, resource_type, id, values, criteria))
+    done = operation.perform(
+        found, operation.Asked(door, principal, resource_type, id, values, criteria), entry.method
+    )
     return Answer(200, document=msgspec.Raw(done) if isinstance(done, bytes) else done)  # type: ignore[arg-type]

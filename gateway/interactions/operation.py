@@ -100,12 +100,14 @@ class Operation:
     run        gives a resource, or its bytes where they are spliced from stored ones
     criteria   whether a query may hold search parameters beside the definition's
     binary     whether a body that is no FHIR JSON stands for a Binary of its content
+    writing    the name of a boolean parameter that makes a call change state, of an operation that else does not
     """
 
     definition: Definition
     run: Callable[[Asked], Document | bytes]
     criteria: bool = False
     binary: bool = False
+    writing: str = ""
 
 
 Operations = Mapping[str, Sequence[Operation]]
@@ -147,6 +149,20 @@ def urls(definition: Definition) -> list[str]:
         found += [f"{name}/${definition.code}"] if "type" in definition.levels else []
         found += [f"{name}/id/${definition.code}"] if "instance" in definition.levels else []
     return found
+
+
+def perform(operation: Operation, asked: Asked, method: str) -> Document | bytes:
+    """Perform it. Raises Unsupported (405) where a GET would change state, which links, caches and crawlers follow; what it raises."""
+    if method == "GET" and operation.writing and asked.one(operation.writing, False):
+        refused = Unsupported(
+            zh=f"带 {operation.writing}=true 的 ${operation.definition.code} 会改变数据，不能用 GET；请改用 POST。",
+            en=f"${operation.definition.code} with {operation.writing}=true changes what is stored, which GET must not: POST it.",
+            at=operation.writing,
+            status=405,
+        )
+        refused.allowed = "POST"  # type: ignore[attr-defined]
+        raise refused
+    return operation.run(asked)
 
 
 def read(

@@ -42,4 +42,4 @@ def _named(asked: Asked) -> str:
     return target.id
 
 
-OPERATIONS = (Operation(published("Composition-document"), of),)
+OPERATIONS = (Operation(published("Composition-document"), of, writing="persist"),)

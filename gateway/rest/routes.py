@@ -139,7 +139,8 @@ def _operate(found: Operation, door: Door, request: Request) -> Reply:
         body = request.binary() if found.binary and request.content_type not in JSON_TYPES else request.resource()
     values, criteria = operation.read(found, request.pairs, body)
     resource_type, id, *_ = *request.path[:-1], "", ""
-    done = found.run(operation.Asked(door, request.principal, resource_type, id, values, criteria))
+    asked = operation.Asked(door, request.principal, resource_type, id, values, criteria)
+    done = operation.perform(found, asked, request.method)
     return answer(request, done if isinstance(done, bytes) else document.write(done))
 
 

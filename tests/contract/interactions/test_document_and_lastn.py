@@ -77,9 +77,22 @@ def test_a_document_holds_what_its_composition_refers_to_and_who_stands_behind_i
 
 
 def test_a_document_is_stored_where_that_is_asked(composition: TestClient) -> None:
-    bundle = composition.get("/Composition/$document?id=Composition/c&persist=true").json()
+    bundle = composition.post("/Composition/$document?id=Composition/c&persist=true").json()
     assert composition.get(f"/Bundle/{bundle['id']}").json() == bundle
     assert composition.get("/Bundle?_total=accurate").json()["total"] == 1
+
+
+def test_a_get_stores_no_document_and_says_to_post(composition: TestClient) -> None:
+    refused = composition.get("/Composition/c/$document?persist=true")
+    assert refused.status_code == 405
+    assert refused.headers["allow"] == "POST"
+    assert "POST" in refused.json()["issue"][0]["diagnostics"]
+    url = "Composition/c/$document?persist=true"
+    batch = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]}
+    [entry] = composition.post("/", json=batch).json()["entry"]
+    assert entry["response"]["status"].startswith("405")
+    assert composition.get("/Bundle?_total=accurate").json()["total"] == 0
+    assert composition.get("/Composition/c/$document?persist=false").status_code == 200
 
 
 def test_a_document_needs_its_composition(composition: TestClient) -> None:
