@@ -36,7 +36,7 @@ def organisation_codes(reference: Any, transaction: Transaction) -> frozenset[st
         return frozenset()
     kind, _, id = "/".join(str(reference.get("reference", "")).split("/_history/")[0].split("/")[-2:]).partition("/")
     if kind == "Organization" and id:
-        version = transaction.current([(kind, id)]).get((kind, id))
+        version = transaction.standing([(kind, id)]).get((kind, id))
         if version is not None and not version.deleted:
             return _codes(read(version.content).get("identifier", ()))
     return _codes([reference["identifier"]] if "identifier" in reference else ())

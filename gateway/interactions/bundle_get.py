@@ -25,7 +25,7 @@ def get(door: Door, entry: Entry, within: Transaction) -> Answer:
     """Read Type/id, or search Type?…, inside the transaction; what a search needs of the store beside it stands in search.py."""
     if len(entry.path) == 2 and entry.id:
         named = (entry.resource_type, entry.id)
-        found = None if within.hidden([named]) else within.current([named]).get(named)
+        found = None if within.hidden([named]) else within.standing([named]).get(named)
         return _read(entry, present(entry.resource_type, found))
     if is_search(entry):
         pairs = criteria_pairs("?" + entry.criteria)

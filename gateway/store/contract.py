@@ -207,8 +207,11 @@ class Transaction(Protocol):
     def current(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
         """The current versions (deleted ones included) of (type, id) pairs, locked for update; absent ones are left out."""
 
+    def standing(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
+        """As current(), for who only looks: nothing is locked."""
+
     def hidden(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Those of the (type, id) pairs that are there, deleted or not, and that the principal may not see; locked as by current()."""
+        """Those of the (type, id) pairs that are there, deleted or not, and that the principal may not see. Nothing is locked."""
 
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of the (type, id) pairs that are there and not deleted; nothing is locked."""

@@ -90,12 +90,20 @@ class SqlTransaction:
             self._newest = max([self._newest, *(one.version.updated_at for one in found.values())])
         return {reference: self._located[reference].version for reference in wanted if reference in self._located}
 
+    def standing(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Version]:
+        return {one: located.version for one, located in self._standing(references).items()}
+
+    def _standing(self, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], versions.Located]:
+        wanted = set(references)
+        found = {one: self._located[one] for one in wanted if one in self._located}
+        missing = wanted - found.keys()
+        return found | versions.standing(self._connection, missing) if missing else found
+
     def hidden(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         narrowed = [one for one in references if self._restrict(one[0], self.principal)]
         if not narrowed:
             return set()
-        self.current(narrowed)
-        rows = {one: self._located[one].rid for one in narrowed if one in self._located}
+        rows = {one: located.rid for one, located in self._standing(narrowed).items()}
         listed = [(rid, kind) for (kind, _), rid in rows.items()]
         unseen = hidden(reader(self._connection), listed, self.principal, self._restrict)
         return {one for one, rid in rows.items() if rid in unseen}

@@ -52,6 +52,16 @@ def current(connection: Connection, references: Iterable[tuple[str, str]]) -> di
     return found
 
 
+def standing(connection: Connection, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Located]:
+    """As current(), without a lock."""
+    wanted = sorted(set(references))
+    found: dict[tuple[str, str], Located] = {}
+    for start in range(0, len(wanted), _BATCH):
+        for one in _located(_select_current(connection, *_named(wanted[start : start + _BATCH]), locking=False)):
+            found[one.version.resource_type, one.version.id] = one
+    return found
+
+
 def current_rows(connection: Connection, rids: Sequence[int]) -> list[Located]:
     """The current versions of rows, locked for update; at most a few hundred."""
     return _locked(connection, f"r.rid IN ({_marks(len(rids))})", rids)
@@ -65,6 +75,10 @@ def _locked(connection: Connection, where: str, values: Sequence[Any]) -> list[L
     if late:
         again = _select_current(connection, f"r.rid IN ({_marks(len(late))})", late, locking=False)
         rows = [row for row in rows if row[3] is not None] + again
+    return _located(rows)
+
+
+def _located(rows: Iterable[Sequence[Any]]) -> list[Located]:
     return [
         Located(rid, Version(kind, id, number, updated_at, method, content))
         for rid, kind, id, number, updated_at, method, content in rows

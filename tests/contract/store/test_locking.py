@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from gateway.access.actor import organisation_codes
+from gateway.fhir.canonical import ORGANISATION
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.door import Door
 from gateway.store.locking import MANY
@@ -108,3 +110,32 @@ def test_who_has_a_row_already_does_not_wait_for_its_name(store: SqlStore) -> No
     assert version.version == 3
     assert b'"gender":"female"' in version.content
     assert b'"active":true' in version.content
+
+
+def test_who_only_looks_waits_for_no_writer(postgres: SqlStore) -> None:
+    """Two that write one thing each, and look at the other's, would wait for each other; and all that name one organisation."""
+    door = Door(postgres)
+    code = {"system": ORGANISATION, "value": "A"}
+    door.update("Organization", "o", {"resourceType": "Organization", "id": "o", "identifier": [code]}, GATEWAY)
+    asked = {"request": {"method": "GET", "url": "Organization/o"}}
+
+    def look() -> tuple[frozenset[str], Any]:
+        with postgres.transaction(GATEWAY) as within:
+            codes = organisation_codes({"reference": "Organization/o"}, within)
+        return codes, door.transaction({"resourceType": "Bundle", "type": "transaction", "entry": [asked]}, GATEWAY)
+
+    with ThreadPoolExecutor(1) as pool, postgres.transaction(GATEWAY) as within:
+        within.current([("Organization", "o")])
+        codes, answer = pool.submit(look).result(5)
+    assert codes == {"A"}
+    assert answer["entry"][0]["response"]["status"] == "200 OK"
+
+
+def test_who_only_looks_sees_what_the_transaction_itself_has_written(store: SqlStore) -> None:
+    door = Door(store)
+    with store.transaction(GATEWAY) as within:
+        basic = {"resourceType": "Basic", "id": "o", "code": {"text": "x"}}
+        entries = [{"resource": basic, "request": {"method": "PUT", "url": "Basic/o"}}]
+        door.transaction({"resourceType": "Bundle", "type": "transaction", "entry": entries}, GATEWAY, within)
+        assert within.standing([("Basic", "o")])["Basic", "o"].version == 1
+        assert within.standing([("Basic", "none")]) == {}
