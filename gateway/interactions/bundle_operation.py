@@ -49,7 +49,5 @@ def perform(door: Door, entry: Entry, principal: Principal) -> Answer:
             status=405,
         )
     values, criteria = operation.read(found, criteria_pairs("?" + entry.criteria), entry.resource)
-    done = operation.perform(
-        found, operation.Asked(door, principal, resource_type, id, values, criteria), entry.method
-    )
+    done = operation.perform(found, operation.Asked(door, principal, resource_type, id, values, criteria), entry.method)
     return Answer(200, document=msgspec.Raw(done) if isinstance(done, bytes) else done)  # type: ignore[arg-type]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gateway.fhir.errors import Forbidden, Issue
+from gateway.access.deeds import refuse_others
+from gateway.fhir.errors import Issue
 from gateway.fhir.principal import Principal
 from gateway.interactions.search import for_persons, understood
 from gateway.search.query import Clause
@@ -13,19 +14,12 @@ from gateway.search.query import Clause
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
 
-ROLES = frozenset({"operator", "gateway"})
-
 
 def explain(
     door: Door, place: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool = False
 ) -> list[str]:
     """The plan, line by line. Raises Forbidden for who is no operator."""
-    if principal.role not in ROLES:
-        raise Forbidden(
-            zh="只有运维人员可以查看检索计划，请去掉 _explain。",
-            en="The plan of a search is for operators: leave out _explain.",
-            at="_explain",
-        )
+    refuse_others("_explain", principal)
     query = understood(door, place, [pair for pair in pairs if pair[0] != "_explain"], lenient)
     plan = door.store.explain(for_persons(door, query, principal), principal)
     lines = ["types: " + (query.resource_type or ", ".join(query.types))]

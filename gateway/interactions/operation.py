@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gateway.access.deeds import refuse_others
 from gateway.fhir.check import check
 from gateway.fhir.elements import structure
 from gateway.fhir.errors import Issue, Malformed, Unsupported
@@ -152,7 +153,12 @@ def urls(definition: Definition) -> list[str]:
 
 
 def perform(operation: Operation, asked: Asked, method: str) -> Document | bytes:
-    """Perform it. Raises Unsupported (405) where a GET would change state, which links, caches and crawlers follow; what it raises."""
+    """Perform it.
+
+    raises  Forbidden where the operation is for other roles; Unsupported (405) where a GET would change state, which links,
+            caches and crawlers send; what the operation raises
+    """
+    refuse_others(f"${operation.definition.code}", asked.principal)
     if method == "GET" and operation.writing and asked.one(operation.writing, False):
         refused = Unsupported(
             zh=f"带 {operation.writing}=true 的 ${operation.definition.code} 会改变数据，不能用 GET；请改用 POST。",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from gateway.fhir.principal import Principal
 from gateway.interactions.door import Door
 from gateway.operations import registry
 from gateway.rest.application import FhirApplication
@@ -175,3 +176,34 @@ def test_what_cannot_be_merged_or_undone_is_refused(client: TestClient) -> None:
     assert ask(client, "unmerge").status_code == 409
     assert client.post("/Patient/$merge", json={"resourceType": "Parameters"}).status_code == 400
     assert client.get("/Patient/$merge").status_code == 405
+
+
+@pytest.mark.parametrize("code", ["merge", "unmerge"])
+@pytest.mark.parametrize("role", ["clinic", "regulator", "source"])
+def test_records_are_merged_and_parted_by_operators_and_hospitals_alone(
+    client: TestClient, door: Door, code: str, role: str
+) -> None:
+    def asking(role: str) -> TestClient:
+        return TestClient(FhirApplication(door, lambda scope: Principal("x", role=role), operations=registry.find()))
+
+    for preview in (True, False):
+        refused = ask(asking(role), code, preview=preview)
+        assert refused.status_code == 403
+        assert "hospital IT" in refused.json()["issue"][0]["diagnostics"]
+    assert client.get("/Patient/bad").json()["active"] is True
+    assert ask(asking("hospital"), "merge").status_code == 200
+    assert ask(asking("hospital"), "unmerge").status_code == 200
+
+
+def test_a_batch_merges_for_nobody_else_either(client: TestClient, door: Door) -> None:
+    clinic = TestClient(FhirApplication(door, lambda scope: Principal("x", role="clinic"), operations=registry.find()))
+    rows = [
+        {"name": "source-patient", "valueReference": {"reference": "Patient/bad"}},
+        {"name": "target-patient", "valueReference": {"reference": "Patient/good"}},
+    ]
+    entry = {
+        "request": {"method": "POST", "url": "Patient/$merge"},
+        "resource": {"resourceType": "Parameters", "parameter": rows},
+    }
+    [answer] = clinic.post("/", json={"resourceType": "Bundle", "type": "batch", "entry": [entry]}).json()["entry"]
+    assert answer["response"]["status"].startswith("403")
