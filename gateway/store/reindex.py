@@ -67,16 +67,18 @@ def batch(connection: Connection, index: Indexing, scope: Scope, after: int, lim
         if scope.parameter:
             entries = [entry for entry in entries if _is_of(entry, scope.parameter)]
         found.append((rid, version.resource_type, entries))
+    # What was deleted meanwhile keeps what it is still found by (versions.py).
+    alive = [rid for rid, _, _ in found]
     with index_write.sending(connection) as send:
         if not scope.parameter:
-            send.forget(rids)
+            send.forget(alive)
         elif scope.parameter in WORDS:
-            send.forget_words(rids)
+            send.forget_words(alive)
         else:
             numbers = {
                 n for suffix in SUFFIXES for n in parameter_numbers(scope.resource_type, scope.parameter + suffix)
             }
-            send.forget_parameters(rids, sorted(numbers))
+            send.forget_parameters(alive, sorted(numbers))
         send.entries(rows_of(found))
     progress.keep(connection, name, rids[-1])
     return rids[-1], len(rids)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -175,3 +177,22 @@ def test_the_tables_of_before_are_brought_up_with_their_data(new_database_url: s
         assert [match.id for match in door.search("Patient", [("name", "试")], GATEWAY)[1].matches] == ["p"]
     finally:
         store.close()
+
+
+def test_what_is_deleted_while_its_batch_waits_is_still_told_as_a_change_of_its_record(store: SqlStore) -> None:
+    door = Door(store)
+    door.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, GATEWAY)
+    flag = {"resourceType": "Flag", "id": "f", "status": "active", "code": {"text": "x"}}
+    door.update("Flag", "f", flag | {"subject": {"reference": "Patient/p"}}, GATEWAY)
+    time.sleep(0.01)
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + f".{time.time_ns() // 1_000_000 % 1000:03}Z"
+    time.sleep(0.01)
+    request = {"request": {"method": "DELETE", "url": "Flag/f"}}
+    with ThreadPoolExecutor(1) as pool:
+        with store.transaction(GATEWAY) as within:
+            door.transaction({"resourceType": "Bundle", "type": "transaction", "entry": [request]}, GATEWAY, within)
+            batch = pool.submit(reindex, door, "Flag")
+            time.sleep(0.3)  # it has chosen its rows, and waits for this one
+        batch.result(10)
+    _, page = door.search("Patient", [("_compartmentLastUpdated", f"ge{since}")], GATEWAY)
+    assert [one.id for one in page.matches] == ["p"]
