@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from gateway.fhir.check import check
-from gateway.fhir.errors import GatewayError, Invalid, face
+from gateway.fhir.errors import GatewayError, Invalid, TooLarge, face
 from gateway.fhir.outcome import of_error
 from gateway.fhir.principal import Principal
 from gateway.interactions import bundle_get, bundle_operation
@@ -21,6 +21,10 @@ from gateway.store.contract import Transaction
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
+
+
+ANSWER_MAX = 256 * 1024 * 1024
+"""Bytes of resources in one response Bundle, beyond which nothing more is read for it: 5,000 entries may ask for 1,000 resources each."""
 
 
 def transaction(
@@ -53,10 +57,13 @@ def transaction(
         changing = [entry for entry in entries if entry.method != "GET"]
         written = iter(write(door, changing, inside))
         answers = [next(written) if entry.method != "GET" else None for entry in entries]
-        return [
-            bundle_get.get(door, entry, inside) if answer is None else answer
-            for entry, answer in zip(entries, answers, strict=True)
-        ]
+        held = 0
+        for place, entry in enumerate(entries):
+            if answers[place] is None:
+                _refuse_more(held, entry)
+                answers[place] = bundle_get.get(door, entry, inside)
+                held += _weight(answers[place])
+        return [answer for answer in answers if answer is not None]
 
     if any(entry.method == "GET" and bundle_get.is_search(entry) for entry in entries):
         door.seal()  # its key is made in a transaction of its own, when it is asked for the first time
@@ -72,12 +79,17 @@ def _batch(door: Door, bundle: Document, principal: Principal, representation: b
     rank = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3}
     order = sorted(range(len(found)), key=lambda place: rank.get(found[place][0].method, 4))
     answers: dict[int, Document] = {}
+    held = 0
     for place in order:
         entry, issues = found[place]
         try:
             if issues:
                 raise Invalid(*issues, status=400)
-            answers[place] = _entry(door, entry, _alone(door, entry, principal), representation)
+            if entry.method == "GET" or bundle_operation.is_operation(entry):
+                _refuse_more(held, entry)
+            answer = _alone(door, entry, principal)
+            held += _weight(answer)
+            answers[place] = _entry(door, entry, answer, representation)
         except GatewayError as error:
             note(error)
             answers[place] = _failed(error)
@@ -96,6 +108,26 @@ def _alone(door: Door, entry: Entry, principal: Principal) -> Answer:
     if entry.resource is not None and entry.method != "PATCH":
         refuse_invalid([(entry.place, entry.resource)])
     return door.attempt(principal, lambda inside: write(door, [entry], inside)[0])
+
+
+def _weight(answer: Answer | None) -> int:
+    """Bytes that an answer holds in memory, as far as it is made of stored ones; what an operation builds has limits of its own."""
+    if answer is None:
+        return 0
+    if isinstance(answer.document, msgspec.Raw):
+        return len(answer.document)
+    return len(answer.version.content) if answer.version is not None else 0
+
+
+def _refuse_more(held: int, entry: Entry) -> None:
+    if held > ANSWER_MAX:
+        most = ANSWER_MAX // 1024 // 1024
+        raise TooLarge(
+            "too-costly",
+            zh=f"此 Bundle 的应答已超过 {most} MB；请把其余的 GET 分到别的 Bundle。",
+            en=f"The response to this Bundle is over {most} MB by now: ask for the rest in another Bundle.",
+            at=entry.place,
+        )
 
 
 def _response(kind: str, entries: list[Document]) -> Document:

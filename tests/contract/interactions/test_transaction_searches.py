@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gateway.fhir import document
+from gateway.fhir.errors import TooLarge
 from gateway.fhir.principal import GATEWAY
+from gateway.interactions import transaction
 from gateway.interactions.door import Door
 from gateway.interactions.pages import search_page
 from gateway.store.sql import SqlStore
-from tests.contract.interactions.test_transaction import bundle, entry
+from tests.contract.interactions.test_transaction import bundle, entry, statuses
 
 
 def flag(id: str, patient: str) -> dict[str, Any]:
@@ -60,3 +64,18 @@ def test_ids_and_times_are_never_missing(store: SqlStore) -> None:
     for name in ("_id", "_lastUpdated"):
         assert len(door.search("Basic", [(f"{name}:missing", "false")], GATEWAY)[1].matches) == 1
         assert len(door.search("Basic", [(f"{name}:missing", "true")], GATEWAY)[1].matches) == 0
+
+
+def test_what_a_bundle_may_ask_for_at_once_has_an_end(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "ANSWER_MAX", 3000)
+    door = Door(store)
+    door.create({"resourceType": "Basic", "code": {"text": "x" * 1000}}, GATEWAY)
+    asked = [entry("GET", "Basic") for _ in range(10)]
+    change = entry("POST", "Basic", {"resourceType": "Basic", "code": {"text": "y"}})
+    told = door.transaction(bundle(*asked, change, kind="batch"), GATEWAY)
+    assert statuses(told)[0] == "200"
+    assert statuses(told)[9] == "413"
+    assert statuses(told)[10] == "201", "what is written is written, wherever it stands"
+    with pytest.raises(TooLarge):
+        door.transaction(bundle(*asked, change), GATEWAY)
+    assert store.counts(GATEWAY) == {"Basic": 2}
