@@ -14,6 +14,7 @@ from gateway.interactions.door import Door, Limits
 from gateway.operations import registry
 from gateway.rest.application import FhirApplication
 from gateway.search.query import Clause, Value
+from gateway.store.query import including
 from gateway.store.sql import SqlStore
 from tests.contract.interactions.test_gathered_writes import ask
 
@@ -346,3 +347,16 @@ def test_the_history_of_what_was_deleted_and_may_be_seen_is_whole(store: SqlStor
     told = client.get("/Patient/p/_history").json()
     assert (told["total"], len(told["entry"])) == (2, 2)
     assert len(client.get("/Patient/_history").json()["entry"]) == 2
+
+
+def test_hidden_resources_do_not_cut_what_is_brought_in_silence(
+    asking: Client, stored: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, door = Principal("gateway", role="gateway"), Door(stored)
+    for number in range(5):
+        door.update("Encounter", f"h{number}", encounter(f"h{number}", True, "p"), gateway)
+    door.update("Encounter", "last", encounter("last", False, "p"), gateway)
+    asked = "/Patient?_id=p&_revinclude=Encounter:patient"
+    assert ids(asking().get(asked).json()) == {"Patient/p", "Encounter/last"}
+    monkeypatch.setattr(including, "INCLUDED_MAX", 3)
+    assert asking().get(asked).status_code == 413
