@@ -29,6 +29,7 @@ from adapters.kit.translation import Translation
 from gateway import events, seed
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
+from gateway.bulk import index_settings
 from gateway.conversion import converted
 from gateway.exchange import EPOCH, Exchange, find_adapters, instant
 from gateway.fhir.errors import GatewayError, NotFound, Unavailable
@@ -174,6 +175,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         ),
         terminology=terminology,
     )
+    index_settings.begin(store, index_settings.of_door(door))
     seed.organizations(door, _organisations(exchange))
     back_off = BackOff(settings.retry_first_s, settings.retry_ceiling_s)
     sender = Sender(

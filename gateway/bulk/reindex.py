@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from gateway.bulk import index_settings
 from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import Busy, Invalid
 from gateway.interactions.custom_parameters import active
@@ -50,7 +51,9 @@ def reindex(
     raises   Invalid for what is no type or no parameter of it
     """
     _refuse_unknown(resource_type, code)
-    name = f"reindex {EXTRACTION} {resource_type or '*'} {code or '*'}"
+    settings = index_settings.of_door(door)
+    # A run that was broken off goes on only where what it made is what this one would make.
+    name = f"reindex {EXTRACTION} {index_settings.summary(settings)} {resource_type or '*'} {code or '*'}"
     began = now_us()
     until, total = door.store.index_extent(Scope(resource_type))
     after = 0 if again else door.store.progress(name)
@@ -67,6 +70,7 @@ def reindex(
         time.sleep(PAUSE_S)
     if not resource_type and not code:
         door.store.keep_progress(EXTRACTED, EXTRACTION)
+        index_settings.keep(door.store, settings)
     door.store.keep_progress(_indexed(resource_type, code), began)
     return Done(done, total - rest)
 

@@ -1,4 +1,4 @@
-"""The check of the search index: whether its entries are those that this program makes."""
+"""The check of the search index: whether its entries are those that this program makes by these settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from gateway.fhir.errors import GatewayError
 def index(ground: Ground) -> Iterator[Finding]:
     from sqlalchemy import exc, make_url
 
-    from gateway.bulk.reindex import is_behind, waiting
+    from gateway.bulk.index_settings import under
+    from gateway.bulk.index_state import wanted
     from gateway.store import migrations
     from gateway.store.database import Database
     from gateway.store.sql import SqlStore
@@ -29,26 +30,15 @@ def index(ground: Ground) -> Iterator[Finding]:
     try:
         if not migrations.is_current(database):
             return  # the check of the database tells what to do first
-        behind, later = is_behind(store), waiting(store)
+        chosen = ground.settings
+        found = wanted(store, under(f"{chosen.public_url}/fhir/", chosen.zone, chosen.full_text))
     except GatewayError:
         return
     finally:
         store.close()
-    if behind:
+    for zh, en, command in found:
         yield Finding(
-            "warn",
-            "检索索引由旧版程序建立，有的检索会漏掉旧资源",
-            "the search index was made by an earlier program: some searches miss what was stored then",
-            "运行 gateway reindex（服务可以不停）",
-            "run `gateway reindex`, the gateway may go on serving",
+            "warn", zh, en, f"运行 {command}（服务可以不停）", f"run `{command}`, the gateway may go on serving"
         )
-    for kind, code in later:
-        yield Finding(
-            "warn",
-            f"自定义参数 {kind}.{code} 还找不到此前存入的资源",
-            f"the custom parameter {kind}.{code} does not find what was stored before it",
-            f"运行 gateway reindex --type {kind} --parameter {code}",
-            f"run `gateway reindex --type {kind} --parameter {code}`",
-        )
-    if not behind and not later:
+    if not found:
         yield Finding("ok", "检索索引是最新的", "the search index is current")

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.bulk import index_settings
+from gateway.bulk.index_state import wanted
 from gateway.bulk.reindex import is_behind, reindex
 from gateway.fhir.errors import Invalid
 from gateway.fhir.principal import GATEWAY
@@ -138,6 +140,60 @@ def test_a_database_of_an_earlier_extraction_waits_for_a_reindex(door: Door, sto
     assert is_behind(store)
     reindex(door)
     assert not is_behind(store)
+
+
+def test_a_changed_address_waits_for_a_reindex_which_finds_what_was_stored_before(door: Door, store: SqlStore) -> None:
+    at = "https://fhir.alliance.example/fhir"
+    seen = {"resourceType": "Observation", "id": "far", "status": "final", "code": {"text": "x"}, "subject": {"reference": f"{at}/Patient/p1"}}  # fmt: skip
+    door.update("Observation", "far", seen, GATEWAY)
+    index_settings.begin(store, index_settings.of_door(door))
+    assert wanted(store, index_settings.of_door(door)) == []
+    moved = Door(store, base_url=at)
+    index_settings.begin(store, index_settings.of_door(moved))  # as each start does: it forgets nothing
+    [want] = wanted(store, index_settings.of_door(moved))
+    assert "GATEWAY_PUBLIC_URL" in want.zh
+    assert "GATEWAY_PUBLIC_URL" in want.en
+    assert want.command == "gateway reindex"
+    of_one = [("subject", "Patient/p1")]
+    assert not moved.search("Observation", of_one, GATEWAY)[1].matches
+    reindex(moved, "Patient")
+    assert wanted(store, index_settings.of_door(moved)) == [want]
+    reindex(moved)
+    assert wanted(store, index_settings.of_door(moved)) == []
+    assert [match.id for match in moved.search("Observation", of_one, GATEWAY)[1].matches] == ["far"]
+    assert [one.en for one in wanted(store, index_settings.of_door(door))] == [want.en]
+
+
+def test_an_earlier_extraction_and_each_setting_are_told_by_name(door: Door, store: SqlStore) -> None:
+    here = index_settings.of_door(door)
+    index_settings.begin(store, here)
+    store.keep_progress(EXTRACTED, 1)
+    told = wanted(store, {**here, "GATEWAY_ZONE": "+09:00", "GATEWAY_FULL_TEXT": "Patient"})
+    assert [("earlier program" in one.en, "ZONE" in one.en, "FULL_TEXT" in one.en) for one in told] == [
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+    ]
+
+
+def test_an_empty_database_takes_the_settings_it_is_opened_with(store: SqlStore) -> None:
+    for url in ("http://a.example/fhir", "http://b.example/fhir"):
+        here = index_settings.of_door(Door(store, base_url=url))
+        index_settings.begin(store, here)
+        assert wanted(store, here) == []
+
+
+def test_a_reindex_broken_off_under_another_address_begins_anew(
+    door: Door, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.bulk.reindex.BATCH", 3)
+
+    def fail(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reindex(door, advance=fail)
+    assert reindex(Door(store, base_url="http://b.example/fhir")) == (8, 0)
 
 
 @pytest.mark.parametrize(
