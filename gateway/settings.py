@@ -276,6 +276,23 @@ class Settings(BaseSettings):
     def _expanded(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("mappings")
+    @classmethod
+    def _there(cls, value: Path) -> Path:
+        if not value.is_dir():
+            raise _Wrong("没有这个文件夹，请核对路径", "names no folder: check the path")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _spoken(cls, value: str) -> str:
+        if "://" in value and not re.match(r"(sqlite|postgres(ql)?)(\+\w+)?://", value):
+            raise _Wrong(
+                "应为 sqlite:///路径 或 postgresql://用户@主机/库",
+                "must be sqlite:///path or postgresql://user@host/name",
+            )
+        return value
+
     @field_validator("public_url", "base")
     @classmethod
     def _no_slash(cls, value: str) -> str:

@@ -56,7 +56,7 @@ def test_everything_that_is_not_well_has_a_fix_in_both_languages(monkeypatch: py
     monkeypatch.setenv("GATEWAY_HOST", "192.0.2.7")
     monkeypatch.setenv("GATEWAY_SITES", "elsewhere")
     monkeypatch.setenv("GATEWAY_PROT", "1")
-    monkeypatch.setenv("GATEWAY_DATABASE_URL", "nosuch://database")
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", "postgresql://127.0.0.1:1/none")
     bad = [(check.en, it) for check, it in examine(settings.read()) if it.state != "ok"]
     assert {"settings", "listening", "data folder", "database", "sites"} <= {name for name, _ in bad}
     for name, finding in bad:

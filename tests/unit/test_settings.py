@@ -88,6 +88,8 @@ def test_every_unusable_variable_is_told_at_once_without_its_value(monkeypatch: 
     ("name", "value", "zh"),
     [
         ("GATEWAY_BASE", "ftp://x", "应以 http:// 或 https:// 开头"),
+        ("GATEWAY_MAPPINGS", "/none/such", "没有这个文件夹"),
+        ("GATEWAY_DATABASE_URL", "nosuch://database", "应为 sqlite:///路径 或 postgresql://用户@主机/库"),
         ("GATEWAY_FULL_TEXT", "Patinet", "Patinet 不是 R4 资源类型"),
         ("GATEWAY_SEARCH_COUNT_LIMIT", "10", "GATEWAY_SEARCH_COUNT_DEFAULT 大于 GATEWAY_SEARCH_COUNT_LIMIT"),
     ],
