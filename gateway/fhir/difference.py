@@ -88,10 +88,11 @@ def _each(element: Element, value: Any, shadow: Any) -> Iterator[tuple[Any, Any]
         yield (values[place] if place < len(values) else None), (shadows[place] if place < len(shadows) else None)
 
 
-def _deleted(path: str, element: Element, value: Any, _shadow: Any) -> list[Parts]:
+def _deleted(path: str, element: Element, value: Any, shadow: Any) -> list[Parts]:
     if element.maximum == 1:
         return [[_code("delete"), _path(path)]]
-    return [[_code("delete"), _path(f"{path}[{place}]")] for place in reversed(range(len(value or [])))]
+    length = max(len(value or []), len(shadow or []))
+    return [[_code("delete"), _path(f"{path}[{place}]")] for place in reversed(range(length))]
 
 
 def _list(path: str, element: Element, first: list[Any], second: list[Any]) -> Iterator[Parts]:

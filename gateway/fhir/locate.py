@@ -129,10 +129,14 @@ def _children(node: Node, name: str) -> list[Node]:
     if type(node.value) is not dict:
         return found
     for element in elements:
-        value = node.value.get(element.name)
-        if type(value) is list:
-            found += [Node(item, element.type, node.value, element.name, place) for place, item in enumerate(value)]
-        elif value is not None:
+        value, shadow = node.value.get(element.name), node.value.get("_" + element.name)
+        # A primitive may have extensions and no value (_birthDate alone): it is there all the same, its value is None.
+        if type(value) is list or type(shadow) is list:
+            values = value if type(value) is list else []
+            length = max(len(values), len(shadow) if type(shadow) is list else 0)
+            items = [*values, *[None] * (length - len(values))]
+            found += [Node(item, element.type, node.value, element.name, place) for place, item in enumerate(items)]
+        elif value is not None or shadow is not None:
             found.append(Node(value, element.type, node.value, element.name))
     return found
 
@@ -140,6 +144,8 @@ def _children(node: Node, name: str) -> list[Node]:
 def _holds(node: Node, condition: str) -> bool:
     if match := _this(condition):
         return bool(node.value == re.sub(r"\\(.)", r"\1", match[2])) == (match[1] == "=")
+    if node.value is None:  # a primitive that has extensions alone
+        return False
     kind = node.structure.name if node.structure else node.type
     try:
         tracks = compile_path(kind, condition)

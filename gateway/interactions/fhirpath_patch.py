@@ -15,13 +15,21 @@ OPERATIONS_LIMIT = 1000
 _KINDS = ("add", "insert", "delete", "replace", "move")
 
 
+class Given(NamedTuple):
+    """A value as a part gives it: its type as value[x] names it, and the extensions beside a primitive (_value[x])."""
+
+    type: str
+    value: Any
+    shadow: Any = None
+
+
 class Operation(NamedTuple):
-    """One operation, read. value: (type as value[x] names it, the value); the type is "" where it was given in parts."""
+    """One operation, read. The type of its value is "" where it was given in parts."""
 
     kind: str
     path: list[Step]
     name: str
-    value: tuple[str, Any] | None
+    value: Given | None
     numbers: dict[str, int]
     place: str
 
@@ -65,16 +73,18 @@ def _read(row: Any, resource_type: str, here: str) -> Operation:
         _refuse(here, "应为带 part 的 operation", "expected a parameter operation with parts")
     texts: dict[str, str] = {}
     numbers: dict[str, int] = {}
-    value: tuple[str, Any] | None = None
+    value: Given | None = None
     for part in parts:
         name = part.get("name")
         given = _values(part)
         if name == "value":
-            value = given[0] if given else ("", part.get("part"))
-        elif name in ("type", "path", "name") and given and isinstance(given[0][1], str):
-            texts[name] = given[0][1]
-        elif name in ("index", "source", "destination") and given and type(given[0][1]) is int and given[0][1] >= 0:
-            numbers[name] = given[0][1]
+            value = given[0] if given else Given("", part.get("part"))
+        elif name in ("type", "path", "name") and given and isinstance(given[0].value, str):
+            texts[name] = given[0].value
+        elif (
+            name in ("index", "source", "destination") and given and type(given[0].value) is int and given[0].value >= 0
+        ):
+            numbers[name] = given[0].value
         else:
             _refuse(
                 here,
@@ -105,22 +115,23 @@ def _add(document: Document, operation: Operation) -> None:
     elements = children_of(known, operation.name) if known is not None and type(owner.value) is dict else []
     if not elements:
         _refuse(operation.place, "此处没有 name 所说的元素", "there is no element of that name here: correct it")
-    element, value = _given(elements, operation)
+    element, value, shadow = _given(elements, operation)
     if element.maximum == 1:
-        if any(each.name in owner.value for each in elements):
+        there = [each for each in elements if each.name in owner.value or "_" + each.name in owner.value]
+        if any(each.name in owner.value or each != element or shadow is not None for each in there):
             _refuse(operation.place, "该元素已有值，请用 replace", "the element has a value already: use replace")
-        owner.value[element.name] = value
+        _set(owner.value, element.name, value, shadow)
     else:
-        _put(owner.value, element.name, len(owner.value.get(element.name, ())), value)
+        _put(owner.value, element.name, _length(owner.value, element.name), value, shadow)
 
 
 def _insert(document: Document, operation: Operation) -> None:
-    owner, element, listed = _list(document, operation)
+    owner, element = _list(document, operation)
     index = operation.number("index")
-    if index > len(listed):
+    if index > _length(owner, element.name):
         _refuse(operation.place, "index 超出列表", "the index is beyond the list")
-    _, value = _given([element], operation)
-    _put(owner, element.name, index, value)
+    _, value, shadow = _given([element], operation)
+    _put(owner, element.name, index, value, shadow)
 
 
 def _delete(document: Document, operation: Operation) -> None:
@@ -135,7 +146,7 @@ def _delete(document: Document, operation: Operation) -> None:
                 "the whole resource cannot be deleted by a patch: use DELETE",
             )
         if node.position < 0:
-            node.parent.pop(node.name)
+            node.parent.pop(node.name, None)
             node.parent.pop("_" + node.name, None)
         else:
             _take(node.parent, node.name, node.position)
@@ -151,32 +162,31 @@ def _replace(document: Document, operation: Operation) -> None:
         _refuse(
             operation.place, "不能替换整个资源，请用 PUT", "the whole resource cannot be replaced by a patch: use PUT"
         )
-    chosen, value = _given(children_of(known, element.path_name), operation)
+    chosen, value, shadow = _given(children_of(known, element.path_name), operation)
     if node.position >= 0:
-        node.parent[node.name][node.position] = value
-        shadow = node.parent.get("_" + node.name)
-        if isinstance(shadow, list) and node.position < len(shadow):
-            shadow[node.position] = None
+        _take(node.parent, node.name, node.position)
+        _put(node.parent, node.name, node.position, value, shadow)
         return
     # The element keeps its place in the document, also where a choice changes its type and so its name.
-    after = [
-        (chosen.name, value) if key == node.name else (key, item)
-        for key, item in node.parent.items()
-        if key != "_" + node.name
-    ]
+    before = list(node.parent.items())
     node.parent.clear()
-    node.parent.update(after)
+    for key, item in before:
+        if key.removeprefix("_") != node.name:
+            node.parent[key] = item
+        elif chosen.name not in node.parent and "_" + chosen.name not in node.parent:
+            _set(node.parent, chosen.name, value, shadow)
 
 
 def _move(document: Document, operation: Operation) -> None:
-    owner, element, listed = _list(document, operation)
+    owner, element = _list(document, operation)
     source, destination = operation.number("source"), operation.number("destination")
-    if max(source, destination) >= len(listed):
+    length = _length(owner, element.name)
+    if max(source, destination) >= length:
         _refuse(operation.place, "source 或 destination 超出列表", "source or destination is beyond the list")
     for name in (element.name, "_" + element.name):
         items = owner.get(name)
         if isinstance(items, list):
-            items += [None] * (len(listed) - len(items))
+            items += [None] * (length - len(items))
             items.insert(destination, items.pop(source))
 
 
@@ -200,7 +210,7 @@ def _one(document: Document, path: list[Step], operation: Operation) -> Node:
     return nodes[0]
 
 
-def _list(document: Document, operation: Operation) -> tuple[dict[str, Any], Element, list[Any]]:
+def _list(document: Document, operation: Operation) -> tuple[dict[str, Any], Element]:
     """The list that a path names, by its owner and the element; it may be empty."""
     if not operation.path or operation.path[-1].kind != "name":
         _refuse(
@@ -217,7 +227,7 @@ def _list(document: Document, operation: Operation) -> tuple[dict[str, Any], Ele
             "path 应指向一个列表，如 Patient.contact",
             "the path must name a list, such as Patient.contact",
         )
-    return owner.value, elements[0], owner.value.get(elements[0].name, [])
+    return owner.value, elements[0]
 
 
 def _owner(path: list[Step]) -> list[Step]:
@@ -226,11 +236,11 @@ def _owner(path: list[Step]) -> list[Step]:
     return path[:last]
 
 
-def _given(elements: list[Element], operation: Operation) -> tuple[Element, Any]:
-    """The property that takes the value, by the value's type where the element is a choice; and the value."""
+def _given(elements: list[Element], operation: Operation) -> tuple[Element, Any, Any]:
+    """The property that takes the value, by the value's type where the element is a choice; the value, the extensions beside it."""
     if operation.value is None:
         _refuse(operation.place, "缺少 value", "value is missing: add it")
-    kind, value = operation.value
+    kind, value, shadow = operation.value
     element = elements[0]
     if len(elements) > 1:
         wanted = choice_name(f"{element.path_name}[x]", kind) if kind else ""
@@ -243,8 +253,8 @@ def _given(elements: list[Element], operation: Operation) -> tuple[Element, Any]
             )
         element = chosen
     if kind:
-        return element, copied(value)
-    return element, _built(element.type, value, operation)
+        return element, copied(value), copied(shadow)
+    return element, _built(element.type, value, operation), None
 
 
 def _built(type_name: str, parts: Any, operation: Operation) -> dict[str, Any]:
@@ -259,29 +269,45 @@ def _built(type_name: str, parts: Any, operation: Operation) -> dict[str, Any]:
         if not elements:
             _refuse(operation.place, "value 的 part 中有 R4 没有的元素", "a part of the value is no element of R4")
         given = _values(part)
-        inner = operation._replace(value=given[0] if given else ("", part.get("part")))
-        element, value = _given(elements, inner)
+        inner = operation._replace(value=given[0] if given else Given("", part.get("part")))
+        element, value, shadow = _given(elements, inner)
         if element.maximum == 1:
-            found[element.name] = value
+            _set(found, element.name, value, shadow)
         else:
-            found.setdefault(element.name, []).append(value)
+            _put(found, element.name, _length(found, element.name), value, shadow)
     return found
 
 
-def _values(part: dict[str, Any]) -> list[tuple[str, Any]]:
-    """(type, value) of a part: value[x], or a whole resource (contained, Bundle.entry.resource)."""
-    found = [(key[5:], item) for key, item in part.items() if key.startswith("value")]
-    return found or [("Resource", item) for key, item in part.items() if key == "resource"]
+def _values(part: dict[str, Any]) -> list[Given]:
+    """The value[x] of a part, with _value[x] beside it or alone; or a whole resource (contained, Bundle.entry.resource)."""
+    kinds = dict.fromkeys(key.removeprefix("_")[5:] for key in part if key.removeprefix("_").startswith("value"))
+    found = [Given(kind, part.get(f"value{kind}"), part.get(f"_value{kind}")) for kind in kinds]
+    return found or [Given("Resource", item) for key, item in part.items() if key == "resource"]
 
 
-def _put(owner: dict[str, Any], name: str, index: int, value: Any) -> None:
+def _set(owner: dict[str, Any], name: str, value: Any, shadow: Any) -> None:
+    if value is not None:
+        owner[name] = value
+    if shadow is not None:
+        owner["_" + name] = shadow
+
+
+def _length(owner: dict[str, Any], name: str) -> int:
+    """How many items a list has, with those that have extensions and no value."""
+    return max(len(listed) if isinstance(listed := owner.get(each), list) else 0 for each in (name, "_" + name))
+
+
+def _put(owner: dict[str, Any], name: str, index: int, value: Any, shadow: Any) -> None:
     """Into a list; the extensions of primitives beside it keep to their values."""
-    listed = owner.setdefault(name, [])
-    shadow = owner.get("_" + name)
-    if isinstance(shadow, list):
-        shadow += [None] * (len(listed) - len(shadow))
-        shadow.insert(index, None)
-    listed.insert(index, value)
+    length = _length(owner, name)
+    for each, item in ((name, value), ("_" + name, shadow)):
+        listed = owner.get(each)
+        if not isinstance(listed, list):
+            if item is None:
+                continue
+            listed = owner[each] = []
+        listed += [None] * (length - len(listed))
+        listed.insert(index, item)
 
 
 def _take(owner: dict[str, Any], name: str, index: int) -> None:
@@ -289,8 +315,8 @@ def _take(owner: dict[str, Any], name: str, index: int) -> None:
         listed = owner.get(each)
         if isinstance(listed, list) and index < len(listed):
             del listed[index]
-            if not listed:
-                del owner[each]
+        if isinstance(listed, list) and all(item is None for item in listed):
+            del owner[each]
 
 
 def _refuse(at: str, zh: str, en: str) -> NoReturn:
