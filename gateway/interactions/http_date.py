@@ -6,7 +6,8 @@ import re
 from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 
-_tag = re.compile(r'\s*(?:W/)?(?:"([^"]*)"|([^",\s]+))\s*(?:,|$)')
+# Nothing around a tag: a pattern that skips blanks tries again from each of a thousand of them.
+_tag = re.compile(r'(?:W/)?(?:"([^"]*)"|([^",\s]+))')
 
 
 @lru_cache(maxsize=4096)
