@@ -65,6 +65,7 @@ from gateway.plans.same_deed import fold
 from gateway.plans.take_back import take_back
 from gateway.plans.take_up import Plans
 from gateway.profiles import policy
+from gateway.profiles.applies import Applies
 from gateway.profiles.definition import Definitions
 from gateway.profiles.validator import Validator
 from gateway.referral.rule import Referral
@@ -194,7 +195,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     worker = Worker(
         store,
         door,
-        functools.partial(translate, exchange, settings, validator),
+        functools.partial(translate, exchange, settings, validator, Applies.of(settings.profiles)),
         hooks=(_identify, _overlay, functools.partial(_fold, _plan_options(settings))),
         stored=lambda: _ring((*outbox_loops, *answer_loops)),
         answer=functools.partial(_answer, exchange),
@@ -353,12 +354,14 @@ def complete(
     return made
 
 
-def translate(exchange: Exchange, settings: Settings, validator: Validator, message: Message) -> Conversion:
+def translate(
+    exchange: Exchange, settings: Settings, validator: Validator, applies: Applies, message: Message
+) -> Conversion:
     """What the inbox asks of a received message."""
     source = exchange.source(message.source)
     made = complete(exchange, settings, message.body, source, message.control_id, instant(message.received_at))
     if source.validation != "off" and made.bundle.get("entry"):
-        made.issues = [*made.issues, *policy.judged(made.bundle, source.validation, validator)]
+        made.issues = [*made.issues, *policy.judged(made.bundle, source.validation, validator, applies)]
     ledger = msgspec.json.encode([entry.as_json() for entry in made.ledger])
     return Conversion(made.bundle if made.bundle.get("entry") else None, made.issues, ledger, made.table, made.removals)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.fhir.errors import Invalid, Issue
+from gateway.profiles.applies import Applies
 from gateway.profiles.validator import Validator
 from gateway.store.contract import Transaction
 
@@ -19,10 +20,14 @@ _OWN = frozenset({"source", "gateway"})  # a source's writes are judged by its o
 log = logging.getLogger(__name__)
 
 
-def judged(document: dict[str, Any], policy: str, validator: Validator) -> list[Issue]:
-    """What to keep with a message: under warn its errors are warnings, under refuse they stay errors. Remarks are left out."""
+def judged(document: dict[str, Any], policy: str, validator: Validator, applies: Applies | None = None) -> list[Issue]:
+    """What to keep with a message: under warn its errors are warnings, under refuse they stay errors. Remarks are left out.
+
+    applies  which of our profiles hold beside those that a resource claims
+    """
     if policy not in ("warn", "refuse"):
         return []
+    document = applies.claimed(document) if applies is not None else document
     found = [issue for issue in validator.validate(document) if issue.severity != "information"]
     if policy == "refuse":
         return found
