@@ -197,9 +197,8 @@ class SqlStore:
 
     def read(self, resource_type: str, id: str, principal: Principal) -> Version | None:
         if clauses := self._restrict(resource_type, principal):
-            with self._database.reading() as connection:
-                if not pages.sees(reader(connection), resource_type, id, clauses, principal, self._restrict):
-                    return None
+            with self._database.asking() as asked:
+                return pages.seen(asked, resource_type, id, clauses, principal, self._restrict)
         row = self._database.point(versions.READ, (resource_type, id))
         return None if row is None else Version(resource_type, id, *row)
 

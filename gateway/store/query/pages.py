@@ -91,6 +91,17 @@ def sees(
     return bool(reader.rows(*draft.finished(statement), draft.is_anchored))
 
 
+def seen(
+    reader: Reader, resource_type: str, id: str, clauses: Sequence[Clause], principal: Principal, restrict: Restriction
+) -> Version | None:
+    """The current version of one resource, deleted or not, where it satisfies these clauses: both of one moment."""
+    draft = Draft(reader.dialect)
+    named = f"SELECT {_COLUMNS} {_FROM} r.type = {draft.mark(resource_type)} AND r.id = {draft.mark(id)}"
+    statement = f"{named} AND {Builder(draft, principal, restrict).all((resource_type,), clauses)}"
+    rows = reader.rows(*draft.finished(statement), draft.is_anchored)
+    return version_of(rows[0])[1] if rows else None
+
+
 def _after_list(number: int, position: int) -> str:
     """The mark of a place in a kept list."""
     return _write_mark(["list", number, position])

@@ -360,3 +360,18 @@ def test_hidden_resources_do_not_cut_what_is_brought_in_silence(
     assert ids(asking().get(asked).json()) == {"Patient/p", "Encounter/last"}
     monkeypatch.setattr(including, "INCLUDED_MAX", 3)
     assert asking().get(asked).status_code == 413
+
+
+def test_what_is_hidden_while_it_is_read_is_not_read(stored: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it may be seen, and what is shown, are of one moment."""
+    gateway, database = Principal("gateway", role="gateway"), stored._database
+    door, original = Door(SqlStore(database)), database.point
+
+    def late(statement: str, values: Sequence[Any]) -> Any:
+        monkeypatch.setattr(database, "point", original)
+        door.update("Patient", "p", patient("p", True, name=[{"text": SECRET}]), gateway)
+        return original(statement, values)
+
+    monkeypatch.setattr(database, "point", late)
+    version = stored.read("Patient", "p", ASKER)
+    assert version is None or SECRET.encode() not in version.content
