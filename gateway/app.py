@@ -136,7 +136,9 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     parameters = custom_parameters.CustomParameters(store)
     parameters.refresh()
     ours = settings.profiles.parent / "valuesets"
-    codes = Folders((settings.mappings / "sites" / "codes", settings.mappings / "codes", ours))
+    sites = settings.mappings / "sites"
+    own = {one.tables: sites / one.tables / "codes" for one in exchange.sources.values() if one.tables}
+    codes = Folders((sites / "codes", settings.mappings / "codes", ours), own)
     written = StoredTerminology(store)
     terminology = LocalTerminology((written, codes, Published()))
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))

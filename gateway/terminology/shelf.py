@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import gzip
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
+
+from gateway.fhir import document
+from gateway.fhir.canonical import source_uri
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +62,19 @@ class Published:
 
 
 class Folders:
-    """Resources in files *.json, those of an earlier folder before those of a later. Read when first asked for, and after forget()."""
+    """Resources in files *.json, those of an earlier folder before those of a later. Read when first asked for, and after forget().
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    sites   folders of one site each, by its name. Every resource of theirs has meta.source = source_uri(site). One whose canonical URL
+            the common folders or an earlier site have, too, is that site's own edition of it: it stands under URL/site, for it holds
+            for that site alone, and no question that names no map is answered from it
+    """
+
+    def __init__(self, folders: Sequence[Path], sites: Mapping[str, Path] | None = None) -> None:
         self._folders = tuple(folders)
+        self._sites = dict(sites or {})
         self._stamp = 0
         self._read: dict[tuple[str, str], list[tuple[str, bytes]]] | None = None
+        self._editions: set[tuple[str, str]] = set()
 
     def stamp(self) -> int:
         return self._stamp
@@ -81,24 +91,45 @@ class Folders:
         return None
 
     def concept_maps(self) -> Iterable[bytes]:
-        return [rows[0][1] for (kind, _), rows in self._files().items() if kind == "ConceptMap"]
+        files = self._files()
+        return [rows[0][1] for key, rows in files.items() if key[0] == "ConceptMap" and key not in self._editions]
 
     def _files(self) -> dict[tuple[str, str], list[tuple[str, bytes]]]:
         files = self._read
         if files is None:
-            files = {}
+            files, editions = {}, set()
             for folder in self._folders:
-                for path in sorted(folder.glob("*.json")):
-                    content = path.read_bytes()
-                    try:
-                        head = msgspec.json.decode(content, type=_Head)
-                    except msgspec.MsgspecError:
-                        log.warning("%s is no FHIR resource in JSON: it is passed over", path)
-                        continue
-                    if head.resourceType in ("CodeSystem", "ValueSet", "ConceptMap") and head.url:
-                        files.setdefault((head.resourceType, head.url), []).append((head.version, content))
+                for head, content in _resources(folder):
+                    files.setdefault((head.resourceType, head.url), []).append((head.version, content))
+            for site, folder in sorted(self._sites.items()):
+                taken = set(files)
+                for head, content in _resources(folder):
+                    key = (head.resourceType, head.url)
+                    if key in taken:
+                        key = (head.resourceType, f"{head.url}/{site}")
+                        editions.add(key)
+                    files.setdefault(key, []).append((head.version, _of_site(content, key[1], site)))
+            self._editions = editions  # before what makes others find it
             self._read = files
         return files
+
+
+def _resources(folder: Path) -> Iterator[tuple[_Head, bytes]]:
+    for path in sorted(folder.glob("*.json")):
+        content = path.read_bytes()
+        try:
+            head = msgspec.json.decode(content, type=_Head)
+        except msgspec.MsgspecError:
+            log.warning("%s is no FHIR resource in JSON: it is passed over", path)
+            continue
+        if head.resourceType in ("CodeSystem", "ValueSet", "ConceptMap") and head.url:
+            yield head, content
+
+
+def _of_site(content: bytes, url: str, site: str) -> bytes:
+    resource = document.read(content)
+    meta = {**resource.get("meta", {}), "source": source_uri(site)}
+    return document.write({**resource, "meta": meta, "url": url})
 
 
 class _Head(msgspec.Struct):
