@@ -39,6 +39,7 @@ class Door:
     zone          of the instants the server writes, and of dates asked for without one
     terminology   for searches by value sets and by what stands above and below a code
     operations    that a batch may ask for; the REST face sets those it offers itself
+    progress      told before each entry of a batch how many are done, and of how many; what it raises ends the batch there
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Door:
         self.limits = limits or Limits()
         self.terminology = terminology
         self.operations: Operations = {}
+        self.progress: Callable[[int, int], object] = lambda _done, _count: None
         self._keys: dict[str, bytes] = {}
 
     def read(self, resource_type: str, id: str, principal: Principal) -> Version:

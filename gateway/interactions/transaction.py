@@ -80,7 +80,8 @@ def _batch(door: Door, bundle: Document, principal: Principal, representation: b
     order = sorted(range(len(found)), key=lambda place: rank.get(found[place][0].method, 4))
     answers: dict[int, Document] = {}
     held = 0
-    for place in order:
+    for done, place in enumerate(order):
+        door.progress(done, len(order))
         entry, issues = found[place]
         try:
             if issues:

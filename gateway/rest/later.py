@@ -3,6 +3,7 @@
 Order     as the requests came, one at a time
 Promise   202 is answered when the request is in the database, so a restart loses none; a transaction is carried out once, together with its
           answer; whatever else was under way when the process died is done again, ATTEMPTS times at most
+          a batch that is given up ends before its next entry; what else is under way is finished, and not kept
 Bounds    request and answer are kept for a day; more than WAITING_LIMIT requests that wait are refused (429)
 Logs      nothing of the requests
 """
@@ -39,6 +40,8 @@ WAITING_LIMIT = 1000
 ATTEMPTS = 3
 _LEASE_S = 300.0
 _KEPT_S = 24 * 3600
+_FORGET_S = 600.0
+_LOOK_S = 1.0
 _HEADERS = ("content-type", "accept", "prefer")  # of the request, as far as they say what it means
 
 Handler = Callable[[Door, Request], Reply]
@@ -53,6 +56,10 @@ class Later:
         self._loop = Loop(TARGET, self.step, threads=1, idle_s=5.0)
         self._running = False
         self._beginning = threading.Lock()
+        self._done: dict[
+            int, tuple[int, int]
+        ] = {}  # entries of the batch that this process works: how many, of how many
+        self._forget_at = 0.0
 
     def start(self) -> None:
         """Go on with what an earlier process left."""
@@ -86,21 +93,29 @@ class Later:
         job = _job(door, request)
         if job.state == "queued":
             waited = int(time.time() - job.created_at / 1e6)
-            progress = f"{'in progress' if job.attempts else 'queued'}, {waited} s"
+            progress = f"{'in progress' if job.attempts else 'queued'}{self._counted(job)}, {waited} s"
             return Reply(202, b"", [(b"x-progress", progress.encode()), (b"retry-after", b"1")])
         expires = formatdate(job.created_at / 1e6 + _KEPT_S, usegmt=True)
         return answer(request, job.reply, [(b"expires", expires.encode())])
 
     def cancel(self, door: Door, request: Request) -> Reply:
-        """Give up a request that waits, or the outcome of one that is done; what is under way is finished but not kept."""
+        """Give up a request that waits or is under way, or the outcome of one that is done."""
         job = _job(door, request)
         job.state, job.body, job.reply = "superseded", b"", b""
         with door.store.transaction(GATEWAY) as within:
             within.settle_job(job)
         return Reply(202)
 
+    def _counted(self, job: Job) -> str:
+        """How much of a batch is done, where this process works it: ", 40 of 100 entries"."""
+        done = self._done.get(job.id)
+        return f", {done[0]} of {done[1]} entries" if done else ""
+
     def step(self, worker: str) -> int:
         """Carry out one request that waits. returns how many"""
+        if time.monotonic() > self._forget_at:
+            self._forget_at = time.monotonic() + _FORGET_S
+            self._forget(self._door)
         claimed = self._door.store.claim_jobs(worker, 1, _LEASE_S, target=TARGET)
         for job in claimed:
             self._carry_out(job)
@@ -110,6 +125,7 @@ class Later:
         request = _read(job.body)
         here = copy.copy(self._door)
         here.base_url = request.base_url
+        here.progress = self._telling(job)
         try:
             if job.attempts > ATTEMPTS:
                 raise Fault(
@@ -128,22 +144,39 @@ class Later:
             reply = refusal(error)
         except Exception as error:
             reply = refusal(fault(error))
+        finally:
+            self._done.pop(job.id, None)
         with self._door.store.transaction(GATEWAY) as within:
             self._settle(job, reply.status, reply.body, within)
+
+    def _telling(self, job: Job) -> Callable[[int, int], object]:
+        """Note how far a batch is; every second, look whether it is still wanted."""
+        look_at = time.monotonic() + _LOOK_S
+
+        def tell(done: int, count: int) -> None:
+            nonlocal look_at
+            self._done[job.id] = (done, count)
+            if time.monotonic() >= look_at:
+                look_at = time.monotonic() + _LOOK_S
+                if not self._is_wanted(job):
+                    raise _cancelled()
+
+        return tell
+
+    def _is_wanted(self, job: Job) -> bool:
+        stands = self._door.store.jobs(ids=(job.id,))
+        return bool(stands) and stands[0].state == "queued"
 
     def _transact(self, door: Door, request: Request, bundle: dict[str, Any], job: Job, within: Transaction) -> None:
         """The transaction and the note of its answer are one: after a crash it is neither lost nor done twice."""
         representation = request.preference("return") == "representation"
         done = door.transaction(bundle, request.principal, within=within, representation=representation)
         if not self._settle(job, 200, document.write(done), within):
-            raise Conflict(
-                zh="请求已被取消。", en="The request was cancelled meanwhile: send it again if it is wanted."
-            )
+            raise _cancelled()
 
     def _settle(self, job: Job, status: int, body: bytes, within: Transaction) -> bool:
         """Note the answer. returns whether anybody still wants it"""
-        stands = self._door.store.jobs(ids=(job.id,))
-        if not stands or stands[0].state != "queued":
+        if not self._is_wanted(job):
             return False
         job.state, job.reply = "acknowledged", _outcome(status, body)
         within.settle_job(job)
@@ -178,6 +211,10 @@ def _job(door: Door, request: Request) -> Job:
         zh="没有这个异步请求，或已取消、已过期。",
         en="There is no such asynchronous request, or it was cancelled or has expired: send it again.",
     )
+
+
+def _cancelled() -> Conflict:
+    return Conflict(zh="请求已被取消。", en="The request was cancelled meanwhile: send it again if it is wanted.")
 
 
 def _outcome(status: int, body: bytes) -> bytes:

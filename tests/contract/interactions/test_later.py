@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from gateway.fhir.principal import GATEWAY
+from gateway.interactions import transaction
 from gateway.interactions.door import Door
 from gateway.operations import registry
 from gateway.rest import later
@@ -115,3 +116,54 @@ def test_a_request_that_has_ended_the_process_again_and_again_is_given_up(
     assert told.status_code == 200
     assert told.json()["entry"][0]["response"]["status"].startswith("500")
     begun._running = False
+
+
+def batch(count: int) -> dict[str, Any]:
+    rows = [
+        {"request": {"method": "PUT", "url": f"Patient/b{number}"}, "resource": {"resourceType": "Patient", "id": f"b{number}"}}
+        for number in range(count)
+    ]  # fmt: skip
+    return {"resourceType": "Bundle", "type": "batch", "entry": rows}
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_a_batch_tells_how_far_it_is_and_ends_where_it_is_given_up(
+    application: FhirApplication, store: SqlStore, monkeypatch: pytest.MonkeyPatch, cancels: bool
+) -> None:
+    client = TestClient(application)
+    begun = application._later
+    begun._running = True  # no thread of its own: the test takes its steps
+    place = place_of(client.post("/", json=batch(5), headers=LATER))
+    assert client.get(place).headers["x-progress"].startswith("queued, ")
+    told: list[str] = []
+    really = transaction._alone
+
+    def alone(door: Door, entry: Any, principal: Any) -> Any:
+        told.append(client.get(place).headers["x-progress"].rpartition(", ")[0])
+        if cancels and len(told) == 2:
+            assert client.delete(place).status_code == 202
+            assert client.get(place).status_code == 404
+        return really(door, entry, principal)
+
+    monkeypatch.setattr(later, "_LOOK_S", 0.0)
+    monkeypatch.setattr(transaction, "_alone", alone)
+    assert begun.step("alive") == 1
+    monkeypatch.setattr(transaction, "_alone", really)
+    assert told == [f"in progress, {number} of 5 entries" for number in range(2 if cancels else 5)]
+    assert client.get("/Patient?_total=accurate&_count=0").json()["total"] == (2 if cancels else 5)
+    done = client.get(place)
+    assert done.status_code == (404 if cancels else 200)
+    if not cancels:
+        assert done.headers["expires"].endswith("GMT")
+        [entry] = done.json()["entry"]
+        assert len(entry["resource"]["entry"]) == 5
+    assert begun._done == {}
+    begun._running = False
+
+
+def test_outcomes_are_dropped_after_their_day_also_where_nobody_asks_any_more(
+    application: FhirApplication, store: SqlStore
+) -> None:
+    keep(store, 3, "acknowledged", b"x", created_at=1)
+    application._later.step("alive")
+    assert store.jobs(target=later.TARGET) == []
