@@ -141,8 +141,14 @@ class Compiler:
 
         return check_list
 
-    def _slice_check(self, name: str, node: Node, root: Node, label: str) -> ListCheck:
+    def _slice_check(self, name: str, node: Node, root: Node, label: str, above: str = "") -> ListCheck:
+        """above: the slice that is parted further here, with a slash behind it."""
         tests = slicing.tests(name, node, self)
+        inner = {
+            key: self._slice_check(name, each, root, label, f"{above}{key}/")
+            for key, each in node.slices.items()
+            if each.slices
+        }
         order = {slice_name: index for index, slice_name in enumerate(node.slices)}
         how = (node.slicing or {}).get("rules", "open")
         ordered = (node.slicing or {}).get("ordered", False)
@@ -150,26 +156,31 @@ class Compiler:
         def check_slices(items: Listed, place: Place, visit: Visit) -> None:
             counts = dict.fromkeys(order, 0)
             last, ended = -1, False
+            within: dict[str, list[Any]] = {key: [] for key in inner}
             for item, where in items:
                 found = next((key for key, passed in tests.items() if all(test(item, visit) for test in passed)), None)
                 if found is None:
                     if how == "closed":
-                        rules.of_no_slice(list(order), label, where, visit)
+                        rules.of_no_slice([above + key for key in order], label, where, visit)
                     ended = True
                     continue
                 if ended and how == "openAtEnd":
-                    rules.behind_end(found, label, where, visit)
+                    rules.behind_end(above + found, label, where, visit)
                 if ordered and order[found] < last:
-                    rules.out_of_order(found, label, where, visit)
+                    rules.out_of_order(above + found, label, where, visit)
                 last = max(last, order[found])
                 counts[found] += 1
+                if found in within:
+                    within[found].append((item, where))
                 self.item_check(node.slices[found], item[1], root, label)(item, where, visit)
             for key, count in counts.items():
                 each = node.slices[key]
                 if count < each.minimum:
-                    rules.too_few(each.minimum, count, label, place, visit, key)
+                    rules.too_few(each.minimum, count, label, place, visit, above + key)
                 if each.maximum is not None and count > each.maximum:
-                    rules.too_many(each.maximum, label, place, visit, key)
+                    rules.too_many(each.maximum, label, place, visit, above + key)
+            for key, check in inner.items():
+                check(within[key], place, visit)
 
         return check_slices
 

@@ -78,6 +78,10 @@ def _lay_over(root: Node, elements: list[dict[str, Any]]) -> None:
             name, _, slice_name = step.partition(":")
             node = node.children.setdefault(name, Node(f"{node.path}.{name}"))
             if slice_name:
+                # a/b parts the items of the slice a further. FHIR R4 profiling.html#reslicing.
+                while "/" in slice_name and slice_name.partition("/")[0] in node.slices:
+                    outer, _, slice_name = slice_name.partition("/")
+                    node = node.slices[outer]
                 node = node.slices.setdefault(slice_name, Node(node.path))
         _apply(node, element)
 

@@ -145,6 +145,55 @@ def test_slices_by_value_are_counted_closed_and_ordered(
     assert errors(patient(identifier=identifiers), sliced(rules, ordered)) == expected
 
 
+def resliced(rules: str = "open") -> list[dict[str, Any]]:
+    """A profile on the sliced one: its slice local is parted further by use, and must hold one official number."""
+    child = profile(
+        "resliced",
+        {
+            "id": "Patient.identifier:local",
+            "path": "Patient.identifier",
+            "sliceName": "local",
+            "slicing": {"discriminator": [{"type": "value", "path": "use"}], "rules": rules},
+        },
+        {"id": "Patient.identifier:local/main", "path": "Patient.identifier", "sliceName": "local/main", "min": 1, "max": "1"},
+        {"id": "Patient.identifier:local/main.use", "path": "Patient.identifier.use", "min": 1, "fixedCode": "official"},
+        {"id": "Patient.identifier:local/main.value", "path": "Patient.identifier.value", "min": 1},
+        {"id": "Patient.identifier:local/old", "path": "Patient.identifier", "sliceName": "local/old", "max": "1"},
+        {"id": "Patient.identifier:local/old.use", "path": "Patient.identifier.use", "min": 1, "fixedCode": "old"},
+        base=BASE + "sliced",
+    )  # fmt: skip
+    return [sliced(), child]
+
+
+def local(use: str, **more: Any) -> dict[str, Any]:
+    return {"system": LOCAL, "use": use, "value": "2"} | more
+
+
+@pytest.mark.parametrize(
+    ("rules", "identifiers", "expected"),
+    [
+        ("open", [CARD, local("official")], []),
+        ("open", [CARD, local("old"), local("official"), local("temp")], []),
+        ("open", [CARD], [("required", "Patient.identifier")]),
+        ("open", [CARD, local("old")], [("required", "Patient.identifier")]),
+        ("open", [CARD, {**CARD, "use": "official"}], [("structure", "Patient.identifier"), ("required", "Patient.identifier")]),
+        ("open", [CARD, local("official"), local("official")], [("structure", "Patient.identifier")]),
+        ("closed", [CARD, OTHER, local("official"), local("temp")], [("structure", "Patient.identifier[3]")]),
+    ],
+)  # fmt: skip
+def test_a_slice_that_is_parted_further_counts_its_own_items_alone(
+    rules: str, identifiers: list[dict[str, Any]], expected: list[tuple[str, str]]
+) -> None:
+    parent, child = resliced(rules)
+    assert sorted(errors(patient(identifier=identifiers), parent, child)) == sorted(expected)
+
+
+def test_an_item_of_an_inner_slice_is_held_to_it() -> None:
+    unnumbered = {"system": LOCAL, "use": "official"}
+    found = errors(patient(identifier=[CARD, unnumbered]), *resliced())
+    assert found == [("required", "Patient.identifier[1].value")]
+
+
 def test_a_differential_without_ids_says_the_same() -> None:
     named = sliced("closed")
     for element in named["differential"]["element"]:
