@@ -57,7 +57,14 @@ class Alliance:
         """
         until = time.monotonic() + timeout_s
         store = self.gateway.store
-        while self.his.is_busy or any(one.in_flight for one in store.balance()) or store.jobs(state="queued", limit=1):
+        sources = self.gateway.exchange.sources
+
+        def is_busy() -> bool:
+            """Neither counts what is kept for a system of a person's own that is no longer connected."""
+            received = any(one.in_flight for one in store.balance() if one.source in sources)
+            return self.his.is_busy or received or any(store.count_jobs("queued", name) for name in sources)
+
+        while is_busy():
             if time.monotonic() > until:
                 raise Unavailable(
                     zh="演示中的消息长时间没有处理完；请看上面的日志，或用 gateway demo --reset 重来。",

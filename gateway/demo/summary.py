@@ -54,7 +54,9 @@ class Closing:
         rows = [
             (
                 one.source,
-                sources[one.source].title,
+                sources[one.source].title
+                if one.source in sources
+                else screen.said("已不再接入", "no longer connected"),
                 *(str(getattr(one, name)) for name in names),
                 "✓" if one.holds else "✗",
             )
@@ -137,6 +139,7 @@ class Closing:
             [
                 (target, event, sources[target].events.get(event, ""), state, str(count))
                 for (target, event, state), count in sorted(jobs.items())
+                if target in sources  # neither a system of a person's own that has gone, nor an asynchronous request
             ],
             title=("送回各系统的消息", "messages back to the partners"),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -30,7 +31,7 @@ from gateway.measures.everything import everything
 from gateway.profiles.definition import Definitions
 from gateway.profiles.validator import Validator
 from gateway.settings import Settings
-from gateway.store.contract import MessageFilter
+from gateway.store.contract import Job, Message, MessageFilter
 from gateway.store.reason import from_reason
 from gateway.store.sql import SqlStore, open_store
 from tests.which_profile import PROFILES, profiles_of
@@ -225,6 +226,18 @@ def test_a_second_run_changes_nothing(first: Run, second: Run) -> None:
     changed = set(second.text.splitlines()) ^ set(first.text.splitlines())
     # Only the counts of messages grow, all by duplicates, and the ports of this run are others.
     assert all(re.search(r"demo-\w+ +│ 示范|合计|记为重复|127\.0\.0\.1", line) for line in changed)
+
+
+def test_a_source_that_was_taken_away_again_stops_nothing(second: Run, home: Path) -> None:
+    store = opened(home)
+    try:
+        store.receive(Message("gone-his", HOSPITAL, "1", b"MSH|", hashlib.sha256(b"MSH|").hexdigest()))
+        with store.transaction(GATEWAY) as within:
+            within.add_jobs([Job("send", "gone-his", "Task.accepted", "Task/1", 1)])
+    finally:
+        store.close()
+    text = gateway(home, "demo", "--once", "--day", DAY).decode()
+    assert re.search(r"gone-his +│ 已不再接入", text)
 
 
 def test_the_demos_data_belongs_to_one_day_until_it_is_reset(tmp_path: Path) -> None:
