@@ -128,8 +128,9 @@ def the_day(chosen: Settings, wanted: str = "") -> date:
 def playing(chosen: Settings) -> Iterator[Alliance]:
     """Gateway and partners, until the block ends. The settings' ports where they are free, else others."""
     home = folder(chosen)
-    his = HisReceiver(_address(2576), Kept(home / "partners" / "his", ".hl7", ENCODING))
-    county = CountyEndpoint(_address(8091), Kept(home / "partners" / "county", ".xml", "utf-8"))
+    # With port 0 the partners take any, too: at their usual ones another gateway on this machine may look for them.
+    his = HisReceiver(_address(2576 if chosen.mllp_port else 0), Kept(home / "partners" / "his", ".hl7", ENCODING))
+    county = CountyEndpoint(_address(8091 if chosen.port else 0), Kept(home / "partners" / "county", ".xml", "utf-8"))
     port, mllp_port = _free(chosen.port), _free(chosen.mllp_port)
     url = f"http://{_LOCAL}:{port}"
     ours = chosen.model_copy(
