@@ -195,7 +195,9 @@ def _copy(received: Tree, field: int, tree: Tree, name: str, to: int) -> None:
     """A field of their MSH as it stands, byte for byte: they compare it with what they sent."""
     fields = received.segments[0].fields
     if field < len(fields) and fields[field]:
-        tree.put(name, "").segment.set(to, fields[field])  # type: ignore[union-attr]
+        segment = tree.put(name, "").segment
+        assert segment is not None
+        segment.set(to, fields[field])
 
 
 def _say(tree: Tree, path: str, text: str) -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from gateway.fhir import elements
 from gateway.fhir.errors import Invalid, Issue
@@ -25,6 +25,10 @@ _INSTANCE = re.compile(r"^(?P<type>[A-Z][A-Za-z]+)(:(?P<name>[A-Za-z]+))?(?P<eac
 _CONDITION = re.compile(r"^(?P<path>.+?)\s+(?:(?P<verb>exists|absent)|(?P<compare>!=|=|in)\s*(?P<text>.+))$")
 
 EACH = -1
+
+Way = Literal["both", "in", "out"]
+Verb = Literal["=", "!=", "in", "exists", "absent"]
+_WAYS: Mapping[str, Way] = {"": "both", "both": "both", "in": "in", "out": "out"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class Condition:
     """One comparison; on the way back "=" writes its text."""
 
     path: str
-    verb: Literal["=", "!=", "in", "exists", "absent"]
+    verb: Verb
     texts: frozenset[str]
     first: str = ""
 
@@ -75,7 +79,7 @@ class Row:
     conversion: str
     table: str
     codes: str
-    way: Literal["both", "in", "out"]
+    way: Way
     note: str
     where: str
     ignored: bool
@@ -149,12 +153,16 @@ def load(
         raise Invalid(*issues)
     tables = {}
     for name, rows in found.items():
-        match = _TABLE_NAME.match(name)
-        assert match
         inbound = tuple(row for row in rows if row.way != "out")
         outbound = tuple(row for row in rows if row.way != "in" and not row.ignored)
-        tables[name] = Table(name, match["target"], tuple(rows), inbound, outbound)
+        tables[name] = Table(name, _target(name), tuple(rows), inbound, outbound)
     return Tables(tables, digest.hexdigest()[:12])
+
+
+def _target(name: str) -> str:
+    """What the table of this name makes: the part in its brackets, "" when no table can be named so."""
+    match = _TABLE_NAME.match(name)
+    return match["target"] if match else ""
 
 
 @dataclass
@@ -216,23 +224,23 @@ class _Reader:
                 f"mappings/codes 和接入点的 codes/ 中都没有 {cells['codes']}.json",
                 f"{cells['codes']}.json is not in mappings/codes, nor in the site's codes/",
             )
-        way = cells["way"] or "both"
-        if way not in ("both", "in", "out"):
+        way = _WAYS.get(cells["way"])
+        if way is None:
             self._complain("way", "只能写 in、out 或留空", "write in, out or nothing")
         if not cells["element"] and not cells["note"]:
             self._complain("note", "不采用的字段要写明理由", "a field that is left out needs a note that says why")
-        if len(self.issues) > before:
+        if way is None or len(self.issues) > before:
             return None
         if origin.kind in ("join", "null"):
             way = "in"
         return Row(
-            origin, condition, instance, each, steps, conversion, table, cells["codes"], way,  # type: ignore[arg-type]
+            origin, condition, instance, each, steps, conversion, table, cells["codes"], way,
             cells["note"], f"{self.path.name}:{self.line}", not cells["element"],
         )  # fmt: skip
 
     def _fits(self, table: str, wanted: str) -> None:
         """A table makes what its name says: an Identifier cannot stand where a HumanName does."""
-        target = _TABLE_NAME.match(table)["target"]  # type: ignore[index]
+        target = _target(table)
         if wanted not in ("", target) and not (wanted == "Reference" and target in elements.resource_types()):
             self._complain("conversion", f"{table} 得到的不是 {wanted}", f"{table} does not make a {wanted}")
 
@@ -263,14 +271,14 @@ class _Reader:
             return None
         self._path("condition", match["path"])
         if match["verb"]:
-            return Condition(match["path"], match["verb"], frozenset())  # type: ignore[arg-type]
+            return Condition(match["path"], cast(Verb, match["verb"]), frozenset())
         raw = match["text"].strip()
         texts = (
             [item.strip().strip('"') for item in raw.strip("()").split(",")]
             if match["compare"] == "in"
             else [raw.strip('"')]
         )
-        return Condition(match["path"], match["compare"], frozenset(texts), texts[0])  # type: ignore[arg-type]
+        return Condition(match["path"], cast(Verb, match["compare"]), frozenset(texts), texts[0])
 
     def _path(self, column: str, path: str) -> None:
         try:
@@ -286,7 +294,7 @@ class _Reader:
         if not text:
             return "", False, ()
         head, _, rest = text.partition(".")
-        target = _TABLE_NAME.match(self.name)["target"]  # type: ignore[index]
+        target = _target(self.name)
         if target == "Bundle":
             match = _INSTANCE.match(head)
             if match is None or match["type"] not in elements.resource_types():
