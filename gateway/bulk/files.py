@@ -10,8 +10,9 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from gateway.fhir.errors import GatewayError, Invalid, Malformed, TooLarge
 
@@ -68,7 +69,7 @@ def identity(path: Path) -> str:
 def pieces(path: Path) -> Iterator[Piece]:
     """The documents of a file, in order. A line or file that cannot be read is a piece with a refusal."""
     with path.open("rb") as raw:
-        source: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw  # type: ignore[assignment]
+        source: BufferedIOBase = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
         try:
             if _ending(path) in _LINES:
                 yield from _lines(source, raw)
@@ -79,7 +80,7 @@ def pieces(path: Path) -> Iterator[Piece]:
             yield Piece(0, b"", raw.tell(), _unreadable())
 
 
-def _lines(source: IO[bytes], raw: IO[bytes]) -> Iterator[Piece]:
+def _lines(source: BufferedIOBase, raw: BufferedIOBase) -> Iterator[Piece]:
     number = 0
     while line := source.readline(LINE_MAX + 1):
         number += 1

@@ -90,6 +90,7 @@ class Invalid(GatewayError):
 
 class Unsupported(GatewayError):
     default_code = "not-supported"
+    allowed = ""  # with 405: the methods that there are instead, as the header Allow lists them
 
 
 class Unauthenticated(GatewayError):

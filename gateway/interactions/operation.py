@@ -166,7 +166,7 @@ def perform(operation: Operation, asked: Asked, method: str) -> Document | bytes
             at=operation.writing,
             status=405,
         )
-        refused.allowed = "POST"  # type: ignore[attr-defined]
+        refused.allowed = "POST"
         raise refused
     return operation.run(asked)
 

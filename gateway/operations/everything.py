@@ -16,7 +16,7 @@ from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import Malformed
 from gateway.identity.persons import records_of
 from gateway.interactions.change import Document
-from gateway.interactions.operation import Asked, Operation
+from gateway.interactions.operation import Asked, Definition, Operation
 from gateway.interactions.pages import url
 from gateway.interactions.read import present
 from gateway.interactions.search import PAGE_MARK
@@ -111,7 +111,7 @@ def _size(asked: Asked) -> int:
     return int(min(size, most))
 
 
-def _definition(asked: Asked):  # type: ignore[no-untyped-def]
+def _definition(asked: Asked) -> Definition:
     return PATIENT if asked.resource_type == "Patient" else ENCOUNTER
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gateway.fhir import document
-from gateway.fhir.errors import Busy, GatewayError, Unavailable, face
+from gateway.fhir.errors import Busy, GatewayError, Unavailable, Unsupported, face
 from gateway.fhir.outcome import of_error
 from gateway.interactions.fault import note
 from gateway.interactions.http_date import http_date
@@ -44,7 +44,7 @@ def refusal(error: GatewayError) -> Reply:
     headers: Headers = []
     if isinstance(error, (Busy, Unavailable)):
         headers.append((b"retry-after", b"1"))
-    if allowed := getattr(error, "allowed", ""):
-        headers.append((b"allow", allowed.encode()))
+    if isinstance(error, Unsupported) and error.allowed:
+        headers.append((b"allow", error.allowed.encode()))
     note(error)
     return Reply(face(error).http_status, document.write(of_error(error)), headers)

@@ -150,7 +150,7 @@ def _not_by_this(method: str, allowed: str) -> Unsupported:
         en=f"{method} is not possible here: use {allowed}.",
         status=405,
     )
-    error.allowed = allowed  # type: ignore[attr-defined]
+    error.allowed = allowed
     return error
 
 
