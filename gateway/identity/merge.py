@@ -19,7 +19,6 @@ from gateway.fhir.bundle import transaction_entry
 from gateway.fhir.errors import Conflict, NotFound
 from gateway.identity import review
 from gateway.identity.resolve import replaced_by
-from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction, Version
 
 Document = dict[str, Any]
@@ -50,7 +49,7 @@ def merge_patients(
         transaction_entry(merged, method="PUT", if_match=tag(found[("Patient", survivor)])),
         transaction_entry(replaced, method="PUT", if_match=tag(found[("Patient", obsolete)])),
     ]
-    return entries + _closed_review(transaction, survivor, obsolete, base)
+    return entries + review.decided(transaction, survivor, obsolete, "completed", "已合并", base)
 
 
 def united(survivor: Document, obsolete: Document) -> tuple[Document, Document]:
@@ -77,18 +76,6 @@ def retired(identifiers: Iterable[Document], current: Iterable[Document]) -> lis
 def _linked(patient: Document, other: str, kind: str) -> list[Document]:
     link = {"other": {"reference": f"Patient/{other}"}, "type": kind}
     return [*(found for found in patient.get("link", ()) if found != link), link]
-
-
-def _closed_review(transaction: Transaction, survivor: str, obsolete: str, base: str) -> list[Document]:
-    value = Value("", system=review.system(base), code=review.key(survivor, obsolete))
-    page = transaction.search(Query("Task", (Clause("identifier", "token", (value,)),)))
-    entries = []
-    for version in page.matches:
-        task = document.read(version.content)
-        if task.get("status") in ("requested", "received", "accepted", "in-progress", "on-hold", "ready"):
-            done = task | {"status": "completed", "businessStatus": {"text": "已合并"}}
-            entries.append(transaction_entry(done, method="PUT", if_match=tag(version)))
-    return entries
 
 
 def standing(version: Version | None) -> Document:

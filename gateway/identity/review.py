@@ -1,4 +1,8 @@
-"""The review queue: a pair of Patients that may be one person is a Task, written once however often the pair is met."""
+"""The review queue: a pair of Patients that may be one person is a Task, written once however often the pair is met.
+
+It tells the last decision: rejected or completed, it is not asked again, but a later merge of the pair completes it and a merge undone
+rejects it, whatever it said before. Who decided what, and when, stands in its history. One entered in error is left alone.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.fhir import canonical
+from gateway.fhir import canonical, document
 from gateway.fhir.bundle import transaction_entry
 from gateway.identity.match import Comparison
+from gateway.search.query import Clause, Query, Value
+from gateway.store.contract import Transaction
 
 Document = dict[str, Any]
 CODE = "identity-review"
@@ -60,6 +66,21 @@ def entry(review: Review, base: str = canonical.BASE) -> Document:
     }
     full_url = f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, system(base) + review.key)}"
     return transaction_entry(task, full_url, if_none_exist=f"identifier={system(base)}|{review.key}")
+
+
+def decided(
+    transaction: Transaction, one: str, other: str, status: str, words: str, base: str = canonical.BASE
+) -> list[Document]:
+    """The entries by which the pair's Task tells a decision; none where it tells it already, or where there is no Task."""
+    value = Value("", system=system(base), code=key(one, other))
+    page = transaction.search(Query("Task", (Clause("identifier", "token", (value,)),)))
+    entries = []
+    for version in page.matches:
+        task = document.read(version.content)
+        if task.get("status") not in ("entered-in-error", status):
+            told = task | {"status": status, "businessStatus": {"text": words}}
+            entries.append(transaction_entry(told, method="PUT", if_match=f'W/"{version.version}"'))
+    return entries
 
 
 def _input(code: str, display: str, base: str) -> Document:

@@ -15,7 +15,6 @@ from gateway.fhir.errors import Conflict
 from gateway.identity import review
 from gateway.identity.merge import standing, tag
 from gateway.identity.resolve import replaced_by
-from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction, Version
 
 Document = dict[str, Any]
@@ -57,7 +56,7 @@ def unmerge_patients(
         transaction_entry(first, method="PUT", if_match=tag(found["Patient", survivor])),
         transaction_entry(second, method="PUT", if_match=tag(found["Patient", obsolete])),
     ]
-    return entries + _decided(transaction, survivor, obsolete, base)
+    return entries + review.decided(transaction, survivor, obsolete, "rejected", "合并已撤销，不是同一人", base)
 
 
 def parted(
@@ -90,19 +89,6 @@ def _before(past: Iterable[Version], other: str, kind: str) -> Document:
         en="The versions from before the merge are not in the history any more: correct both records by hand.",
         at="Patient",
     )
-
-
-def _decided(transaction: Transaction, survivor: str, obsolete: str, base: str) -> list[Document]:
-    value = Value("", system=review.system(base), code=review.key(survivor, obsolete))
-    page = transaction.search(Query("Task", (Clause("identifier", "token", (value,)),)))
-    entries = []
-    for version in page.matches:
-        task = document.read(version.content) | {
-            "status": "rejected",
-            "businessStatus": {"text": "合并已撤销，不是同一人"},
-        }
-        entries.append(transaction_entry(task, method="PUT", if_match=tag(version)))
-    return entries
 
 
 def _has_link(patient: Document, other: str, kind: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from gateway.fhir.principal import Principal
+from gateway.identity import review
 from gateway.interactions.door import Door
 from gateway.operations import registry
 from gateway.rest.application import FhirApplication
@@ -139,6 +140,28 @@ def test_a_merge_that_was_done_is_not_done_again(client: TestClient) -> None:
     version = client.get("/Patient/good").json()["meta"]["versionId"]
     assert "before" in told(ask(client, "merge"))["outcome"]["issue"][0]["diagnostics"]
     assert client.get("/Patient/good").json()["meta"]["versionId"] == version
+
+
+def test_the_pair_in_the_queue_tells_the_last_decision(client: TestClient) -> None:
+    identifier = [{"system": review.system(), "value": review.key("good", "bad")}]
+    task = {"resourceType": "Task", "id": "pair", "identifier": identifier, "status": "requested", "intent": "proposal"}
+    put(client, task)
+
+    def tells() -> tuple[str, str]:
+        found = client.get("/Task/pair").json()
+        return found["status"], found["businessStatus"]["text"]
+
+    for _ in range(2):
+        told(ask(client, "merge"))
+        assert tells() == ("completed", "已合并")
+        told(ask(client, "unmerge"))
+        assert tells() == ("rejected", "合并已撤销，不是同一人")
+    told(ask(client, "merge", source="good", target="bad"))
+    assert tells() == ("completed", "已合并")
+    told(ask(client, "unmerge", source="good", target="bad"))
+    put(client, {**task, "status": "entered-in-error"})
+    told(ask(client, "merge"))
+    assert client.get("/Task/pair").json()["status"] == "entered-in-error"
 
 
 def test_a_later_merge_is_undone_first(client: TestClient) -> None:
