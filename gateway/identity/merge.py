@@ -64,13 +64,19 @@ def united(survivor: Document, obsolete: Document) -> tuple[Document, Document]:
 
 def retired(identifiers: Iterable[Document], current: Iterable[Document]) -> list[Document]:
     """Identifiers as they stand beside the current ones: old where a current one has their system; equal ones as current."""
-    known = {(found.get("system"), found.get("value")): found for found in current}
-    systems = {system for system, _ in known}
+    known = {number(found): found for found in current}
+    systems = {found.get("system") for found in known.values()}
     return [
-        known.get((found.get("system"), found.get("value")))
-        or (found | {"use": "old"} if found.get("system") in systems else found)
+        known.get(number(found)) or (found | {"use": "old"} if found.get("system") in systems else found)
         for found in identifiers
     ]
+
+
+def number(identifier: Document) -> tuple[Any, Any]:
+    """By what an identifier is known to be the same one: system and value, and without a value all of it but its use."""
+    if identifier.get("value"):
+        return identifier.get("system"), identifier["value"]
+    return document.write({name: found for name, found in identifier.items() if name != "use"}), None
 
 
 def _linked(patient: Document, other: str, kind: str) -> list[Document]:

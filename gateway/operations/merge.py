@@ -7,7 +7,7 @@ it and undoes it. Who merged what, and when, stands in a Provenance that names b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from gateway.fhir import document
 from gateway.fhir.bundle import transaction, transaction_entry
@@ -16,7 +16,7 @@ from gateway.fhir.errors import Invalid, Issue, Malformed
 from gateway.fhir.outcome import outcome
 from gateway.fhir.reference import parse
 from gateway.identity.merge import merge_patients
-from gateway.identity.unmerge import unmerge_patients
+from gateway.identity.unmerge import Unmerge, unmerge_patients
 from gateway.interactions.change import Document
 from gateway.interactions.document import instant
 from gateway.interactions.operation import Asked, Operation
@@ -25,11 +25,12 @@ from gateway.interactions.write import not_found, refuse_invalid
 from gateway.operations.published import own
 from gateway.operations.trial import trial
 from gateway.search.query import Clause, Query, Value
-from gateway.store.contract import Transaction, Version
+from gateway.store.contract import PastFilter, Transaction, Version
 
 LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 _COUNTED_MAX = 100_000
 _PAST = 1000
+_NAMED = 5
 
 
 def merge(asked: Asked) -> Document:
@@ -63,17 +64,17 @@ def unmerge(asked: Asked) -> Document:
     raises  as merge, and Conflict of unmerge_patients
     """
     survivor, obsolete = _named(asked, "target"), _named(asked, "source")
-    store, principal = asked.door.store, asked.principal
-    kept, gone = (store.history("Patient", id, principal, count=_PAST).matches for id in (survivor, obsolete))
+
+    def past(id: str) -> Sequence[Version]:
+        return asked.door.store.past(PastFilter("Patient", id, count=_PAST), asked.principal).matches
 
     def work(within: Transaction) -> Document:
         before = within.current([("Patient", survivor), ("Patient", obsolete)])
-        entries = unmerge_patients(within, survivor, obsolete, kept, gone)
-        merged_at = before["Patient", obsolete].updated_at
+        # Read while both are held, so that no version comes between.
+        undone = unmerge_patients(within, survivor, obsolete, past(survivor), past(obsolete))
         record = _provenance(asked, "unmerge", before.values(), within)
-        asked.door.transaction(transaction([*entries, record]), principal, within)
-        since = _since(asked, survivor, merged_at, within)
-        issues = [_told(preview=asked.one("preview", False)), *([_to_look_at(since)] if since else [])]
+        asked.door.transaction(transaction([*undone.entries, record]), asked.principal, within)
+        issues = [_told(preview=asked.one("preview", False)), *_to_look_at(asked, survivor, obsolete, undone, within)]
         return _answer(asked, survivor, _moving(asked, obsolete, within), within, issues)
 
     return _perform(asked, work)
@@ -151,16 +152,17 @@ def _moving(asked: Asked, obsolete: str, within: Transaction) -> list[tuple[str,
     return sorted(Counter(kind for kind, _ in found if kind not in ("Patient", "Provenance")).items())
 
 
-def _since(asked: Asked, survivor: str, merged_at: int, within: Transaction) -> int:
-    """How many resources of the survivor's own record were written after the merge."""
+def _since(asked: Asked, survivor: str, merged_at: int, within: Transaction) -> tuple[int, list[str]]:
+    """How many resources of the survivor's own record were written after the merge, and the first few of them."""
     kinds = [kind for kind, _ in _moving(asked, survivor, within)]
     clauses = (
         Clause("Patient", "compartment", (Value(survivor, system="Patient", code=survivor),)),
         Clause("_lastUpdated", "date", (Value("", prefix="gt", low=merged_at // 1000, high=merged_at // 1000),)),
     )
     if not kinds:
-        return 0
-    return within.search(Query("", clauses, types=tuple(kinds), count=0, total="accurate")).total or 0
+        return 0, []
+    page = within.search(Query("", clauses, types=tuple(kinds), count=_NAMED, total="accurate"))
+    return page.total or 0, [f"{one.resource_type}/{one.id}" for one in page.matches]
 
 
 def _provenance(asked: Asked, code: str, before: object, within: Transaction) -> Document:
@@ -211,13 +213,33 @@ def _done() -> Issue:
     )
 
 
-def _to_look_at(count: int) -> Issue:
-    return Issue(
-        "business-rule",
-        f"合并之后写入保留记录的有 {count} 个资源，仍属于它；请人工核对是否应归另一份记录。",
-        f"{count} resources were written to the survivor's record after the merge and stay there: look whether they belong to the other.",
-        severity="warning",
-    )
+def _to_look_at(asked: Asked, survivor: str, obsolete: str, undone: Unmerge, within: Transaction) -> Iterator[Issue]:
+    """What was written since the merge and is kept where it is: whose it is, only a person can tell."""
+    count, names = _since(asked, survivor, undone.merged_at, within)
+    if count:
+        zh, en = ("等", " and others") if count > len(names) else ("", "")
+        yield _warning(
+            f"合并之后写入保留记录的有 {count} 个资源（{'、'.join(names)}{zh}），仍属于它；请人工核对是否应归另一份记录，并改正其引用。",
+            f"{count} resources were written to the survivor's record after the merge and stay there ({', '.join(names)}{en}): "
+            "look whether they belong to the other, and correct their references.",
+        )
+    for id, elements in ((survivor, undone.changed), (obsolete, undone.kept)):
+        if elements:
+            yield _warning(
+                f"合并之后 Patient/{id} 的这些元素有改动：{'、'.join(elements)}；改动均已保留，请核对是否仍正确。",
+                f"Elements of Patient/{id} were changed after the merge: {', '.join(elements)}. The changes are kept: "
+                "look whether they are still right.",
+            )
+    if undone.restored:
+        yield _warning(
+            f"合并之后从保留记录删去的 {undone.restored} 个标识号已回到 Patient/{obsolete}；若不该保留，请再删去。",
+            f"{undone.restored} identifiers that were taken from the survivor after the merge are with Patient/{obsolete} again: "
+            "take them out there if they are wrong.",
+        )
+
+
+def _warning(zh: str, en: str) -> Issue:
+    return Issue("business-rule", zh, en, severity="warning")
 
 
 MERGE, UNMERGE = own("merge"), own("unmerge")

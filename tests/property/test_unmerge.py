@@ -5,11 +5,11 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.identity.merge import united
-from gateway.identity.unmerge import parted
+from gateway.identity.unmerge import Pair, parted
 
 WORD = st.sampled_from(["a", "b", "c"])
 IDENTIFIERS = st.lists(
@@ -42,8 +42,8 @@ def patient(id: str) -> st.SearchStrategy[dict[str, Any]]:
 @given(patient("good"), patient("bad"))
 def test_parting_what_was_united_gives_both_back(good: dict[str, Any], bad: dict[str, Any]) -> None:
     before = deepcopy((good, bad))
-    merged, replaced = united(good, bad)
-    assert parted(merged, replaced, good, bad) == before
+    merged = Pair(*united(good, bad))
+    assert parted(merged, merged, Pair(good, bad)) == before
     assert (good, bad) == before
 
 
@@ -63,7 +63,45 @@ def test_what_the_survivor_learned_meanwhile_stays(
     known = {(one.get("system"), one["value"]) for one in merged.get("identifier", ())}
     fresh = [one for one in learned if (one.get("system"), one["value"]) not in known]
     changed = merged | {"gender": gender} | ({"identifier": [*merged.get("identifier", []), *fresh]} if fresh else {})
-    first, second = parted(changed, replaced, good, bad)
+    first, second = parted(Pair(changed, replaced), Pair(merged, replaced), Pair(good, bad))
     assert first["gender"] == gender
     assert first.get("identifier", []) == [*good.get("identifier", []), *fresh]
     assert second == bad
+
+
+@given(patient("good"), patient("bad"), IDENTIFIERS, WORD, st.booleans())
+def test_what_was_written_to_the_merged_record_meanwhile_stays(
+    good: dict[str, Any], bad: dict[str, Any], learned: list[dict[str, Any]], gender: str, active: bool
+) -> None:
+    merged, replaced = united(good, bad)
+    changed = replaced | {"gender": gender, "active": active, "identifier": learned}
+    first, second = parted(Pair(merged, changed), Pair(merged, replaced), Pair(good, bad))
+    assert first == good
+    assert second["gender"] == gender
+    assert second.get("active") == (True if active else bad.get("active"))
+    assert all(one in second["identifier"] for one in learned)
+    known = {(one.get("system"), one["value"]) for one in second["identifier"]}
+    assert known >= {(one.get("system"), one["value"]) for one in bad.get("identifier", ())}
+
+
+@given(patient("good"), patient("bad"), st.data())
+def test_a_number_changed_meanwhile_goes_back_with_its_change(
+    good: dict[str, Any], bad: dict[str, Any], data: st.DataObject
+) -> None:
+    merged, replaced = united(good, bad)
+    had = {(one.get("system"), one["value"]) for one in good.get("identifier", ())}
+    moved = [one for one in bad.get("identifier", ()) if (one.get("system"), one["value"]) not in had]
+    assume(moved)
+    chosen = data.draw(st.sampled_from(moved))
+    place = next(
+        at
+        for at, one in enumerate(merged["identifier"])
+        if (one.get("system"), one["value"]) == (chosen.get("system"), chosen["value"])
+    )
+    period = {"end": "2026-11-01"}
+    identifiers = deepcopy(merged["identifier"])
+    identifiers[place]["period"] = period
+    changed = Pair(merged | {"identifier": identifiers}, replaced)
+    first, second = parted(changed, Pair(merged, replaced), Pair(good, bad))
+    assert first == good
+    assert second["identifier"] == [one | ({"period": period} if one is chosen else {}) for one in bad["identifier"]]

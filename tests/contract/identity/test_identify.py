@@ -17,7 +17,9 @@ from gateway.fhir.principal import Principal
 from gateway.identity.identify import identify
 from gateway.identity.merge import merge_patients
 from gateway.identity.persons import records_of, widened
+from gateway.identity.unmerge import unmerge_patients
 from gateway.interactions.door import Door
+from gateway.store.contract import PastFilter
 from gateway.store.sql import SqlStore
 
 HOSPITAL, CLINIC = "991000001", "991000002"
@@ -299,6 +301,32 @@ def test_merging_by_operation_closes_the_pair_in_the_queue(alliance: Alliance) -
             merge_patients(within, other, one)
         with pytest.raises(NotFound):
             merge_patients(within, one, "nobody")
+
+
+def test_a_merge_by_message_may_be_undone_and_its_repeat_changes_nothing(alliance: Alliance) -> None:
+    (one,) = alliance.send(HOSPITAL, patient(HOSPITAL, "1", name=[{"text": "章一"}]))
+    (other,) = alliance.send(HOSPITAL, patient(HOSPITAL, "2", name=[{"text": "章二"}]))
+    numbers = [alliance.read(id)["identifier"] for id in (one, other)]
+    for _ in range(2):
+        alliance.send(HOSPITAL, *merge_message("1", "2"))
+    merged = alliance.read(one)
+    assert [number["value"] for number in merged["identifier"]] == ["1", "2"]
+    assert alliance.send(HOSPITAL, *merge_message("1", "2"))[0] == one
+    assert alliance.read(one)["meta"]["versionId"] == merged["meta"]["versionId"]
+    principal = Principal("operator")
+
+    def work(within: Any) -> None:
+        within.current([("Patient", one), ("Patient", other)])
+        past = [alliance.store.past(PastFilter("Patient", id, count=100), principal).matches for id in (one, other)]
+        undone = unmerge_patients(within, one, other, *past)
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": undone.entries}
+        alliance.door.transaction(bundle, principal, within=within)
+
+    alliance.door.attempt(principal, work)
+    assert [alliance.read(id)["identifier"] for id in (one, other)] == numbers
+    assert "link" not in alliance.read(one)
+    alliance.send(HOSPITAL, *merge_message("1", "2"))
+    assert [number["value"] for number in alliance.read(one)["identifier"]] == ["1", "2"]
 
 
 def test_a_search_for_one_record_of_a_person_finds_what_belongs_to_all(alliance: Alliance) -> None:

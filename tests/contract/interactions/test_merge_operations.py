@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -115,9 +117,11 @@ def test_what_came_after_the_merge_stays_and_is_told(client: TestClient) -> None
     survivor = stored(client, "good")
     put(client, {**survivor, "gender": "female"})
     answer = told(ask(client, "unmerge"))
-    [_, warning] = answer["outcome"]["issue"]
-    assert warning["severity"] == "warning"
-    assert warning["diagnostics"].startswith("1 resources")
+    [_, resources, elements] = answer["outcome"]["issue"]
+    assert (resources["severity"], elements["severity"]) == ("warning", "warning")
+    assert resources["diagnostics"].startswith("1 resources")
+    assert "(Observation/later)" in resources["diagnostics"]
+    assert elements["diagnostics"].startswith("Elements of Patient/good were changed after the merge: gender.")
     assert stored(client, "good")["gender"] == "female"
     assert found(client, "Observation?subject=Patient/good") == {"g", "later"}
 
@@ -230,3 +234,98 @@ def test_a_batch_merges_for_nobody_else_either(client: TestClient, door: Door) -
     }
     [answer] = clinic.post("/", json={"resourceType": "Bundle", "type": "batch", "entry": [entry]}).json()["entry"]
     assert answer["response"]["status"].startswith("403")
+
+
+def test_what_was_changed_on_the_merged_record_is_not_lost(client: TestClient) -> None:
+    told(ask(client, "merge"))
+    put(client, observation("later", "good"))
+    number = {"system": LOCAL, "value": "7", "period": {"end": "2026-11-01"}}
+    put(client, {**stored(client, "bad"), "gender": "female", "identifier": [number, {"system": LOCAL, "value": "9"}]})
+    put(client, {**observation("b", "bad"), "status": "amended"})
+    answer = told(ask(client, "unmerge"))
+    [_, resources, elements] = answer["outcome"]["issue"]
+    assert "(Observation/later)" in resources["diagnostics"]  # also one written before the merged record was changed
+    assert "Patient/bad were changed after the merge: gender, identifier." in elements["diagnostics"]
+    assert stored(client, "bad") == patient(
+        "bad",
+        [{"system": CARD, "value": "C2"}, number, {"system": LOCAL, "value": "9"}],
+        active=True,
+        gender="female",
+    )
+    assert stored(client, "good") == patient("good", [{"system": CARD, "value": "C1"}], active=True)
+    assert client.get("/Observation/b").json()["status"] == "amended"
+    assert found(client, "Observation?subject=Patient/bad") == {"b", "b2"}
+
+
+def test_a_merged_record_that_was_activated_stays_active(client: TestClient) -> None:
+    put(client, patient("bad", [{"system": LOCAL, "value": "7"}]))
+    told(ask(client, "merge"))
+    put(client, {**stored(client, "bad"), "active": True})
+    told(ask(client, "unmerge"))
+    assert stored(client, "bad") == patient("bad", [{"system": LOCAL, "value": "7"}], active=True)
+
+
+def test_a_moved_number_that_was_changed_or_taken_away_goes_back(client: TestClient) -> None:
+    told(ask(client, "merge"))
+    survivor = stored(client, "good")
+    [own, card, _local] = survivor["identifier"]
+    put(client, {**survivor, "identifier": [own, {**card, "period": {"end": "2026-11-01"}}]})
+    answer = told(ask(client, "unmerge"))
+    assert "1 identifiers" in answer["outcome"]["issue"][-1]["diagnostics"]
+    assert stored(client, "bad")["identifier"] == [
+        {"system": CARD, "value": "C2", "period": {"end": "2026-11-01"}},
+        {"system": LOCAL, "value": "7"},
+    ]
+    assert stored(client, "good")["identifier"] == [{"system": CARD, "value": "C1"}]
+
+
+def test_a_survivor_that_lost_its_link_gives_the_numbers_back_all_the_same(client: TestClient) -> None:
+    told(ask(client, "merge"))
+    put(client, {name: value for name, value in stored(client, "good").items() if name != "link"})
+    told(ask(client, "unmerge"))
+    assert stored(client, "good") == patient("good", [{"system": CARD, "value": "C1"}], active=True)
+    assert [one["value"] for one in stored(client, "bad")["identifier"]] == ["C2", "7"]
+
+
+def test_of_two_merged_records_the_earlier_may_be_parted_first(client: TestClient) -> None:
+    put(client, patient("third", [{"system": LOCAL, "value": "8"}], active=True))
+    put(client, observation("t", "third"))
+    told(ask(client, "merge"))
+    told(ask(client, "merge", source="third"))
+    told(ask(client, "unmerge"))
+    assert [one["value"] for one in stored(client, "bad")["identifier"]] == ["C2", "7"]
+    assert [one["value"] for one in stored(client, "good")["identifier"]] == ["C1", "8"]
+    assert found(client, "Observation?subject=Patient/good") == {"g", "t"}
+    told(ask(client, "unmerge", source="third"))
+    assert stored(client, "third") == patient("third", [{"system": LOCAL, "value": "8"}], active=True)
+
+
+def test_a_chain_of_merges_is_found_whole_and_closes_no_circle(client: TestClient) -> None:
+    put(client, patient("third", [{"system": LOCAL, "value": "8"}]))
+    told(ask(client, "merge"))
+    told(ask(client, "merge", source="good", target="third"))
+    assert found(client, "Observation?subject=Patient/third") == {"g", "b", "b2"}
+    for source, target in (("third", "bad"), ("third", "good"), ("bad", "third"), ("good", "bad")):
+        assert ask(client, "merge", source=source, target=target).status_code == 409
+    assert ask(client, "unmerge").status_code == 409
+
+
+def test_parallel_merges_in_opposite_directions_leave_one_survivor(door: Door, client: TestClient) -> None:
+    for turn in range(5):
+        one, other = f"one{turn}", f"other{turn}"
+        for id in (one, other):
+            put(client, patient(id, [{"system": LOCAL, "value": id}], active=True))
+        start = threading.Barrier(2)
+
+        def merge(source: str, target: str, start: threading.Barrier = start) -> int:
+            mine = TestClient(FhirApplication(door, operations=registry.find()))
+            start.wait(10)
+            return int(ask(mine, "merge", source=source, target=target).status_code)
+
+        with ThreadPoolExecutor(2) as pool:
+            codes = sorted(pool.map(merge, (one, other), (other, one), timeout=60))
+        assert codes == [200, 409]
+        standing = [stored(client, id) for id in (one, other)]
+        assert sorted(patient["active"] for patient in standing) == [False, True]
+        [survivor] = [patient for patient in standing if patient["active"]]
+        assert {number["value"] for number in survivor["identifier"]} == {one, other}
