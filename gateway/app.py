@@ -1,7 +1,7 @@
 """The composition root: settings → store → features → routes. Wiring happens here, and nowhere else.
 
-build(settings)         a Gateway: everything tied together, nothing running
-application(gateway)    the ASGI application; its life is the life of workers, folders and listeners
+build(settings)     a Gateway: everything tied together, nothing running
+running(gateway)    the life of its workers, folders and listeners
 """
 
 from __future__ import annotations
@@ -10,17 +10,13 @@ import contextlib
 import dataclasses
 import functools
 import gc
-import logging
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse
 
 from adapters.kit import sources, tls
 from adapters.kit.contract import Adapter, Source
@@ -30,14 +26,10 @@ from gateway import events, seed
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
 from gateway.bulk import index_settings
-from gateway.conversion import converted
 from gateway.exchange import EPOCH, Exchange, find_adapters, instant
-from gateway.fhir.errors import GatewayError, NotFound, Unavailable
-from gateway.fhir.outcome import of_error
+from gateway.fhir.errors import GatewayError
 from gateway.fhir.principal import GATEWAY
 from gateway.identity.identify import identify
-from gateway.inbox import http as inbox_http
-from gateway.inbox import mllp
 from gateway.inbox.answers import Answers, promised
 from gateway.inbox.contract import Conversion
 from gateway.inbox.folder import Folder
@@ -48,9 +40,8 @@ from gateway.inbox.work import Worker
 from gateway.interactions import custom_parameters
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
-from gateway.interactions.operation import Operations
 from gateway.interactions.stored_terminology import StoredTerminology
-from gateway.operations import convert, registry, validate
+from gateway.listeners import open_listeners
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
 from gateway.outbox.original import originals
@@ -69,9 +60,7 @@ from gateway.profiles.applies import Applies
 from gateway.profiles.definition import Definitions
 from gateway.profiles.validator import Validator
 from gateway.referral.rule import Referral
-from gateway.rest import openapi
-from gateway.rest.application import FhirApplication, mount
-from gateway.settings import Settings, listening_allowed
+from gateway.settings import Settings
 from gateway.store.backoff import BackOff
 from gateway.store.contract import Job, Message, Store, Transaction
 from gateway.store.loop import Loop
@@ -79,7 +68,6 @@ from gateway.store.sql import open_store
 from gateway.terminology.service import LocalTerminology
 from gateway.terminology.shelf import Folders, Published
 
-log = logging.getLogger(__name__)
 Document = dict[str, Any]
 
 
@@ -102,6 +90,7 @@ class Gateway:
     answers: Answers
     answer_loops: tuple[Loop, ...]
     codes: Folders
+    validator: Validator
 
     def drain(self) -> int:
         """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
@@ -232,6 +221,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         answers,
         answer_loops,
         codes,
+        validator,
     )
 
 
@@ -240,44 +230,6 @@ def open_exchange(settings: Settings) -> Exchange:
     adapters = find_adapters()
     found = sources.load(settings.mappings / "sites", settings.sites, adapters, events.names())
     return Exchange(settings.mappings, found, adapters)
-
-
-def doors(settings: Settings, exchange: Exchange) -> list[tuple[str, str, int]]:
-    """Where listeners will listen, as (what names it, host, port): HTTP, then each source's own wire."""
-    found = [("GATEWAY_PORT", settings.host, settings.port)]
-    for source, adapter, wanted in _wired(exchange):
-        host, port = str(wanted.get("host", settings.mllp_host)), int(wanted.get("port", settings.mllp_port))
-        found.append((f"sites/{source.tables}/source.toml receive.{adapter.wire}", host, port))
-    return found
-
-
-def application(gateway: Gateway, *, workers: bool = True, listeners: bool = True) -> FastAPI:
-    """The ASGI application. workers and listeners live and end with it."""
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with running(gateway, workers=workers, listeners=listeners):
-            rest.start()
-            yield
-            rest.close()
-
-    operations = {**registry.find(), **_converting(gateway), **_validating(gateway)}
-    rest = FhirApplication(
-        gateway.door,
-        public_url=gateway.door.base_url,
-        operations=operations,
-        cors_origins=gateway.settings.cors_origins,
-    )
-    app = FastAPI(
-        title="Alliance Gateway", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json"
-    )
-    app.add_exception_handler(HTTPException, _no_such_route)
-    app.add_route("/", lambda _request: RedirectResponse("/fhir/metadata"), methods=["GET"])
-    app.add_route("/health", functools.partial(_health, gateway), methods=["GET"])
-    app.router.routes.extend(inbox_http.routes(gateway.inbox))
-    mount(app, rest)
-    app.openapi = functools.partial(_described, app.openapi(), operations)  # type: ignore[method-assign]
-    return app
 
 
 @contextlib.asynccontextmanager
@@ -294,7 +246,7 @@ async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = T
     if listeners:
         loops += [*(folder.loop() for folder in gateway.folders), *gateway.answer_loops]
     threads = ThreadPoolExecutor(16, thread_name_prefix="mllp")
-    opened = await _listen(gateway, threads) if listeners else []
+    opened = await open_listeners(gateway, threads) if listeners else []
     for loop in loops:
         loop.start()
     try:
@@ -305,44 +257,6 @@ async def running(gateway: Gateway, *, workers: bool = True, listeners: bool = T
         for loop in loops:
             loop.stop()
         threads.shutdown()
-
-
-async def _listen(gateway: Gateway, threads: ThreadPoolExecutor) -> list[Any]:
-    """One listener for each source that sends over a wire of its format's own; each has its port, so that who sends is
-    known by where it connects."""
-    settings = gateway.settings
-    listening_allowed(settings, {place: host for place, host, _ in doors(settings, gateway.exchange)})
-    opened = []
-    for source, adapter, wanted in _wired(gateway.exchange):
-        assert adapter.listen is not None
-        callback = mllp.receiver(gateway.inbox, source.name, threads)
-
-        async def receive(frame: bytes, _peer: object, callback: mllp.Callback = callback) -> bytes:
-            reply = await callback(frame)
-            if reply is None:
-                raise Unavailable(
-                    zh="暂时无法保存，未应答；请稍后重发。",
-                    en="nothing was kept, so nothing is acknowledged: send again later.",
-                )
-            return reply
-
-        host, port = wanted.get("host", settings.mllp_host), int(wanted.get("port", settings.mllp_port))
-        opened.append(await adapter.listen(host, port, receive, tls=_tls(settings, source, adapter, wanted)))
-        gateway.answers.listeners[source.name] = opened[-1]
-        log.info("%s: %s listens on %s:%d", source.name, adapter.wire, host, opened[-1].port)
-    return opened
-
-
-def _tls(settings: Settings, source: Source, adapter: Adapter, wanted: Mapping[str, Any]) -> Any:
-    """A source's own certificate, or that of the settings. Raises Invalid naming what cannot be used."""
-    if any(wanted.get(name) for name in tls.LISTEN):
-        return tls.server(wanted, f"sites/{source.tables}/source.toml#receive.{adapter.wire}")
-    common = {
-        "tls_certificate": settings.mllp_tls_certificate,
-        "tls_key": settings.mllp_tls_key,
-        "tls_client_ca": settings.mllp_tls_client_ca,
-    }
-    return tls.server(common, "GATEWAY_MLLP")
 
 
 def complete(
@@ -402,14 +316,6 @@ def _fold(
     return fold(bundle, within, options)
 
 
-def _wired(exchange: Exchange) -> Iterator[tuple[Source, Adapter, Mapping[str, Any]]]:
-    """The sources that send over a wire of their format's own, with what their source.toml says of it."""
-    for source in exchange.sources.values():
-        adapter = exchange.adapters.get(source.format)
-        if adapter is not None and adapter.listen is not None and adapter.wire in source.receive:
-            yield source, adapter, source.receive[adapter.wire]
-
-
 def _ring(loops: Iterable[Loop]) -> None:
     """Something was stored that may have promised something: do not wait for the next look."""
     for loop in loops:
@@ -457,60 +363,3 @@ def _folders(inbox: Inbox, exchange: Exchange, settings: Settings) -> tuple[Fold
             pattern = str(wanted.get("pattern", "*"))
             found.append(Folder(inbox, source.name, path, pattern=pattern, poll_s=settings.folder_poll_s))
     return tuple(found)
-
-
-def _no_such_route(request: Any, error: Any) -> JSONResponse:
-    """What is not here, or not by this method, told as everything else is."""
-    found = NotFound(
-        zh=f"此处没有 {request.method}；可用：GET /fhir/metadata、POST /inbox/来源名、GET /health",
-        en=f"no {request.method} here; there are GET /fhir/metadata, POST /inbox/SOURCE, GET /health",
-    )
-    return JSONResponse(of_error(found), error.status_code, media_type="application/fhir+json")
-
-
-def _converting(gateway: Gateway) -> Operations:
-    """$convert, which is gateway convert over HTTP."""
-    made = functools.partial(complete, gateway.exchange, gateway.settings)
-
-    def translated(content: bytes, source: str, format: str, strict: bool) -> list[convert.Converted]:
-        found = converted(gateway.exchange, made, content, source=source, format=format, strict=strict)
-        return [
-            convert.Converted(
-                one.translation.bundle if one.translation else None,
-                [(row.path, row.text, row.state, row.became) for row in one.translation.ledger]
-                if one.translation
-                else (),
-                one.issues,
-            )
-            for one in found
-        ]
-
-    return {"convert": [convert.operation(translated)]}
-
-
-def _validating(gateway: Gateway) -> Operations:
-    """$validate, by our own profiles and this installation's terminology beside R4."""
-
-    @functools.cache
-    def validator() -> Validator:
-        folder = gateway.settings.mappings.parent / "conformance" / "profiles"
-        definitions = Definitions.of(folder) if folder.is_dir() else None
-        return Validator(definitions, gateway.door.terminology)
-
-    return {"validate": [validate.operation(validator)]}
-
-
-def _described(own: dict[str, Any], operations: Operations) -> dict[str, Any]:
-    """What /openapi.json tells: the routes of the app itself, and FHIR."""
-    paths = {**openapi.paths("/fhir", operations), **own.get("paths", {})}
-    components = own.get("components", {})
-    schemas = {**openapi.schemas(), **components.get("schemas", {})}
-    return {**own, "paths": paths, "components": {**components, "schemas": schemas}}
-
-
-def _health(gateway: Gateway, _request: Any) -> JSONResponse:
-    try:
-        gateway.store.ping()
-    except Unavailable:
-        return JSONResponse({"status": "unavailable"}, 503)
-    return JSONResponse({"status": "ok"})

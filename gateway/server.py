@@ -37,7 +37,7 @@ def building(build: Callable[[], Gateway]) -> Iterator[Gateway]:
 def free(doors: Iterable[tuple[str, str, int]]) -> None:
     """Make sure that every port can be listened on, before anything is promised.
 
-    doors   (what names it, host, port), as app.doors tells them; port 0 is any
+    doors   (what names it, host, port), as gateway.listeners tells them; port 0 is any
     raises  Unavailable naming what to change: where another program holds a port, or two doors want the same
     """
     wanted: dict[tuple[str, int], str] = {}

@@ -19,18 +19,19 @@ def serve(
     ] = True,
 ) -> None:
     """启动网关：FHIR 接口、收消息、处理、发送 · API, listeners, workers and sending in one process"""
-    from gateway import app, screen, server
+    from gateway import app, asgi, screen, server
     from gateway.bulk.index_settings import of_door
     from gateway.bulk.index_state import wanted as reindex_wanted
+    from gateway.listeners import doors
     from gateway.settings import listening_allowed, settings
 
     chosen = settings()
     listening_allowed(chosen)
     with server.building(lambda: app.build(chosen, workers=workers)) as gateway:
-        wanted = app.doors(chosen, gateway.exchange)
+        wanted = doors(chosen, gateway.exchange)
         server.free(wanted if listeners else wanted[:1])
         url = f"http://{chosen.host}:{chosen.port}"
         screen.note(f"FHIR {url}/fhir · 收件 {url}/inbox/来源名", f"FHIR {url}/fhir · inbox {url}/inbox/SOURCE")
         for zh, en, command in reindex_wanted(gateway.store, of_door(gateway.door)):
             screen.note(f"{zh}。请运行 {command}，服务可以不停", f"{en}. Run `{command}`; this may go on serving")
-        server.serve(app.application(gateway, workers=workers, listeners=listeners), chosen)
+        server.serve(asgi.application(gateway, workers=workers, listeners=listeners), chosen)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
-from gateway import app
+from gateway import app, asgi
 from gateway.demo.his_messages import ENCODING
 from gateway.demo.partners import CountyEndpoint, HisReceiver, Kept, running
 from gateway.exchange import Exchange
@@ -170,7 +170,7 @@ def _built(ours: Settings, his: HisReceiver, county: CountyEndpoint) -> Iterator
 def _served(gateway: app.Gateway, port: int) -> Iterator[None]:
     """The application behind uvicorn in a thread: workers, folders and listeners live with it."""
     config = uvicorn.Config(
-        app.application(gateway), _LOCAL, port, log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        asgi.application(gateway), _LOCAL, port, log_level="warning", access_log=False, timeout_graceful_shutdown=5
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="uvicorn")

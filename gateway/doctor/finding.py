@@ -48,7 +48,7 @@ class Ground:
     @property
     def doors(self) -> list[tuple[str, str, int]]:
         """Where `gateway serve` will listen, as (setting, host, port)."""
-        from gateway.app import doors
+        from gateway.listeners import doors
 
         return doors(self.settings, self.exchange)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway import app, cli, server, settings
+from gateway import app, cli, listeners, server, settings
 from gateway.doctor.examine import examine
 from gateway.doctor.finding import Finding
 from gateway.fhir.errors import Invalid, Unavailable
@@ -161,7 +161,7 @@ def test_a_command_that_needs_no_tables_does_not_read_them(ground: Path, monkeyp
 
     monkeypatch.setattr("adapters.kit.table.load", never)
     chosen = settings.read()
-    assert [place for place, _, _ in app.doors(chosen, app.open_exchange(chosen))] == [
+    assert [place for place, _, _ in listeners.doors(chosen, app.open_exchange(chosen))] == [
         "GATEWAY_PORT",
         "sites/one/source.toml receive.mllp",
     ]
@@ -179,7 +179,7 @@ def test_a_port_that_two_sites_want_is_named_by_doctor_and_refused_at_start(
     assert [it.en for it in findings("ports") if it.state == "fail" and "both sites/one" in it.en]
     chosen = settings.read()
     with pytest.raises(Unavailable, match="both sites/one"):
-        server.free(app.doors(chosen, app.open_exchange(chosen)))
+        server.free(listeners.doors(chosen, app.open_exchange(chosen)))
 
 
 def test_a_site_of_an_unknown_format_is_named(ground: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from gateway import app
+from gateway import app, asgi
 from gateway.cli import build
 from gateway.settings import Settings
 
@@ -22,7 +22,7 @@ CASE = Path(__file__).parents[3] / "mappings" / "hl7v2" / "cases" / "ADT_A01.adm
 @pytest.fixture
 def client(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
     gateway = app.build(Settings(database_url=database_url, data_dir=tmp_path / "data"), workers=False)
-    yield TestClient(app.application(gateway, workers=False, listeners=False))
+    yield TestClient(asgi.application(gateway, workers=False, listeners=False))
     gateway.close()
 
 

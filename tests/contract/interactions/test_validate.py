@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from gateway import app
+from gateway import app, asgi
+from gateway.fhir import document
 from gateway.interactions.door import Door
 from gateway.operations import registry
 from gateway.rest.application import FhirApplication
@@ -104,8 +105,33 @@ def test_a_profile_is_checked_where_it_is_known_and_told_where_it_is_not(client:
 
 def test_the_server_knows_its_own_profiles(database_url: str, tmp_path: Path) -> None:
     gateway = app.build(Settings(database_url=database_url, data_dir=tmp_path / "data"), workers=False)
-    client = TestClient(app.application(gateway, workers=False, listeners=False))
+    client = TestClient(asgi.application(gateway, workers=False, listeners=False))
     url = "http://alliance.example/gateway/StructureDefinition/nationality"
     wrong = {"resourceType": "Patient", "extension": [{"url": url, "valueInteger": 1}]}
     assert "error" in severities(client.post("/fhir/Patient/$validate", json=wrong))
+    gateway.close()
+
+
+def test_the_profiles_are_those_of_the_settings(database_url: str, tmp_path: Path) -> None:
+    url = "http://clinic.example/StructureDefinition/named-patient"
+    named = {
+        "resourceType": "StructureDefinition",
+        "url": url,
+        "name": "NamedPatient",
+        "status": "active",
+        "kind": "resource",
+        "abstract": False,
+        "type": "Patient",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "derivation": "constraint",
+        "differential": {"element": [{"id": "Patient.name", "path": "Patient.name", "min": 1}]},
+    }
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "named.json").write_bytes(document.write(named))
+    settings = Settings(database_url=database_url, data_dir=tmp_path / "data", profiles=tmp_path / "profiles")
+    gateway = app.build(settings, workers=False)
+    client = TestClient(asgi.application(gateway, workers=False, listeners=False))
+    asked = parameters(resource={"resourceType": "Patient", "active": True}, profile=("valueUri", url))
+    told = issues(client.post("/fhir/Patient/$validate", json=asked))
+    assert [issue["expression"] for issue in told if issue["severity"] == "error"] == [["Patient.name"]]
     gateway.close()

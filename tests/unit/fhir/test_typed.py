@@ -129,7 +129,7 @@ def test_what_a_model_would_alter_is_refused_instead(resource: dict[str, Any]) -
 def test_the_server_starts_without_the_typed_models(tmp_path: Path) -> None:
     """They cost tens of megabytes: 101 MB at rest is what the gateway promises."""
     code = (
-        "import sys; from gateway.settings import settings; from gateway.app import application, build; application(build(settings()));"
+        "import sys; from gateway.settings import settings; from gateway.app import build; from gateway.asgi import application; application(build(settings()));"
         "print(sorted(name for name in sys.modules if name.startswith(('fhir.resources', 'gateway.fhir.typed'))))"
     )
     environment = {"PATH": "/usr/bin:/bin", "GATEWAY_DATABASE_URL": f"sqlite:///{tmp_path / 'gateway.db'}"}
