@@ -22,12 +22,12 @@ def standing(task: Mapping[str, Any], at: datetime) -> Standing:
     opens, closes = str(period.get("start", "")), str(period.get("end", ""))
     if not opens and not closes:
         return "undated"
-    if closes and _compare(closes, at) < 0:
+    if closes and compare(closes, at) < 0:
         return "overdue"
-    return "later" if opens and _compare(opens, at) > 0 else "due"
+    return "later" if opens and compare(opens, at) > 0 else "due"
 
 
-def _compare(text: str, at: datetime) -> int:
+def compare(text: str, at: datetime) -> int:
     """-1 when a FHIR date or dateTime is wholly before the instant, 1 when wholly after, 0 when the instant lies in it."""
     if len(text) <= 10:
         now = at.date().isoformat()[: len(text)]

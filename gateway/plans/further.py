@@ -1,8 +1,8 @@
 """Further Tasks of a plan that is there already: the next ones of a rhythm without end, and those asked for again.
 
     as time goes by            the window moves: each day the Tasks that have come into it are made (Further)
-    plan withdrawn and renewed a Task that ended with its plan stays ended; another one, which replaces it, is asked for
-                               (again, called by take_up.py)
+    plan withdrawn or refused  a Task that ended with its plan stays ended; another one, which replaces it, is asked for when
+    and then renewed           the plan is in force again, or goes to another clinic (again, called by offer.py)
 
 Order     plan by plan; of a plan's Tasks the earliest first
 Promise   each slot of an activity has one Task, however often and in how many processes this runs (ifNoneExist on its number)
@@ -24,7 +24,7 @@ from gateway.fhir.document import read
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.document import instant
 from gateway.plans.discharge import is_discharge_plan
-from gateway.plans.planned import Document, Options, identifier, key, place_of, planned, window
+from gateway.plans.planned import Document, Options, identifier, key, number_of, place_of, planned, window
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Store
 
@@ -75,9 +75,17 @@ class Further:
             known = self._tasks(asked.key) if slots else []
             if not known:
                 continue
-            last = max(known, key=lambda task: int(place_of(task)[1]))
-            if last["status"] in ("cancelled", "entered-in-error"):
-                continue  # somebody ended the activity
+            furthest = max(int(place_of(task)[1]) for task in known)
+            last = next(
+                (
+                    t
+                    for t in known
+                    if int(place_of(t)[1]) == furthest and t["status"] not in ("cancelled", "entered-in-error")
+                ),
+                None,
+            )
+            if last is None:
+                continue  # somebody ended the activity, or nobody has the plan
             there = {place_of(task)[1] for task in known}
             for slot in slots:
                 if str(slot.number) not in there:
@@ -110,10 +118,12 @@ class Further:
 def again(
     task: Document, known: set[str], at: str, period: Mapping[str, str] | None, base: str = BASE
 ) -> Document | None:
-    """The entry of a new Task in the place of one that ended with its plan; None when it has a successor.
+    """The entry of a new Task in the place of one that ended with its plan; None when it has a successor, or no number.
 
     known  the numbers of all Tasks of the plan
     """
+    if not number_of(task):
+        return None  # without a number nothing could tell its successor from a second one
     old = task["identifier"][0]
     _, dash, slot = str(old["value"]).rpartition("-") if task.get("groupIdentifier") else ("", "", "")
     number = {"system": old["system"], "value": key(base, old["value"], "again") + dash + slot}

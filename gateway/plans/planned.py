@@ -110,10 +110,16 @@ def take_up_window(first: date, options: Options) -> dict[str, str]:
 
 
 def place_of(task: Mapping[str, Any]) -> tuple[str, str]:
-    """Which activity, and which slot of it, a Task stands for; ("", "") for the request to take the plan up."""
-    number = str(task["identifier"][0].get("value", ""))
+    """Which activity, and which slot of it, a Task stands for; ("", "") for one that follows from no activity."""
+    number = number_of(task)
     group = (task.get("groupIdentifier") or {}).get("value", "")
     return (str(group), number.rpartition("-")[2]) if group else ("", "")
+
+
+def number_of(task: Mapping[str, Any]) -> str:
+    """The value of a Task's first business identifier, "" where it has none."""
+    identifiers: Any = task.get("identifier") or [{}]
+    return str(identifiers[0].get("value", ""))
 
 
 def plan_key(plan: Mapping[str, Any]) -> str:

@@ -1,62 +1,34 @@
 """What the door asks of plans, and what follows: taking a plan up, its dated Tasks, and the second, corrected discharge.
 
 Task change          judged against mappings/plans/take-up or mappings/plans/activity; Provenance in the same transaction
-plan taken up        the clinic's membership of the CareTeam begins
+plan taken up        the clinic's membership of the CareTeam begins; only now are its Tasks begun and done
+plan refused         and withdrawn, and sent to another clinic: offer.py
 plan revised         Tasks that nobody began, still to come and no longer asked for, are cancelled; done and overdue ones stay
 plan revoked or over its open Tasks are cancelled
-plan in force again  a new Task in the place of each that ended with it (further.py)
+plan in force again  a new Task in the place of each that ended with it (offer.py)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
-from pathlib import Path
-from typing import Any
 
-from gateway.access.actor import organisation_codes
-from gateway.fhir.canonical import BASE, code_system
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict
-from gateway.fhir.lifecycle import Machine, load
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
-from gateway.interactions.governed import Governed, put
+from gateway.interactions.governed import put
 from gateway.plans.discharge import default_name, defaults, is_default, is_discharge_plan, is_silent, origin
-from gateway.plans.due import standing
-from gateway.plans.further import PLAN_ENDED, again, is_successor
-from gateway.plans.planned import Document, Options, discharged_on, place_of, planned, take_up_window, window
+from gateway.plans.due import compare, standing
+from gateway.plans.further import PLAN_ENDED, is_successor
+from gateway.plans.offer import OVER, Offer
+from gateway.plans.plan_tasks import ACTIVITY, NOT_TAKEN, TAKE_UP, PlanTasks, code_of, is_same, plans_of, receiver
+from gateway.plans.plan_tasks import standing as current
+from gateway.plans.planned import Document, Options, identifier, place_of, planned, window
 from gateway.plans.same_deed import is_asked_for
-from gateway.plans.timing import Slot
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction
-
-FOLDER = Path(__file__).parents[2] / "mappings" / "plans"
-MACHINES = {"plan-take-up": "take-up", "plan-activity": "activity"}
-ENDED = ("revoked", "completed", "entered-in-error")  # CarePlan.status: workflow I31
-
-
-@cache
-def machine(code: str) -> Machine:
-    """The table of one kind of plan Task: plan-take-up or plan-activity."""
-    return load(FOLDER / MACHINES[code])
-
-
-@cache
-def governed(code: str, base: str = BASE, zone: str = "+08:00") -> Governed:
-    """The Tasks of one kind, under one alliance's names."""
-    name = ("计划任务", "a plan's Task")
-    return Governed(code, machine(code), name, ("取消（cancelled）并写明原因", "cancel it with a reason"), base, zone)
-
-
-def code_of(task: Document | None, base: str = BASE) -> str:
-    """plan-take-up, plan-activity, or "" for any other Task."""
-    for coding in ((task or {}).get("code") or {}).get("coding", ()):
-        if coding.get("system") == code_system("task-code", base) and coding.get("code") in MACHINES:
-            return str(coding["code"])
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +37,14 @@ class Plans:
 
     options: Options = field(default_factory=Options)
 
+    @property
+    def tasks(self) -> PlanTasks:
+        return PlanTasks(self.options)
+
+    @property
+    def offer(self) -> Offer:
+        return Offer(self.tasks)
+
     def task_rule(self, change: Change, transaction: Transaction) -> None:
         """Judge one change of a plan's Task, and complete it."""
         if change.resource_type != "Task":
@@ -72,36 +52,67 @@ class Plans:
         code = code_of(change.before or change.after, self.options.base)
         if not code:
             return
-        kind, before = self._kind(code), None
+        kind, before = self.tasks.kind(code), None
         if transaction.principal.role == "source" and change.before and change.after:
             if kind.repeats(change, transaction):  # a repeated or corrected discharge: what was done stands
                 self._refuse_late_receiver(code, change, transaction)
             else:
-                before = _corrected(kind, change.before, change.after)
+                before = self._corrected(code, change.before, change.after, transaction)
         taken = kind.judge(change, transaction, before)
-        if taken is None or change.after is None:
-            return
-        begun_now = kind.machine.states[taken.to].status in ("accepted", "in-progress", "completed")
-        if begun_now and "start" not in (change.after.get("executionPeriod") or {}):
-            at = change.after["lastModified"]
-            change.after["executionPeriod"] = {"start": at, **(change.after.get("executionPeriod") or {})}
-
-    def _kind(self, code: str) -> Governed:
-        return governed(code, self.options.base, self.options.zone)
+        if change.before is None and change.after is not None and not change.after.get("identifier"):
+            change.after["identifier"] = [identifier(code, change.id, self.options.base)]
+        if taken is not None and change.after is not None:
+            _time(change.after, kind.machine.states[taken.to].status)
 
     def _refuse_late_receiver(self, code: str, change: Change, transaction: Transaction) -> None:
+        """A discharge sent again does not take the plan away from the clinic that has taken it up."""
         assert change.before is not None
         assert change.after is not None
         old, new = change.before.get("owner"), change.after.get("owner")
-        if _ended_with_its_plan(change.before):
-            return  # a new one follows from the plan, addressed anew
-        if code == "plan-take-up" and old and new and "reference" in new and not _same(old, new, transaction):
-            raise Conflict(
-                "business-rule",
-                zh="出院计划已由原接收机构答复，不能改派；请先撤回原接收任务，再重新发送。",
-                en="the first clinic has already answered; withdraw its take-up Task, then send the discharge again.",
-                at="Task.owner",
+        if code != TAKE_UP or not old or "reference" not in (new or {}):
+            return
+        if change.before.get("status") in NOT_TAKEN:  # another request may stand in its place
+            kind = self.tasks.kind(code)
+            live = [one for plan in plans_of(change.before) for one in self.tasks.take_ups(plan, transaction)[0]]
+            is_said_again = any(
+                is_same((stay.get("hospitalization") or {}).get("destination"), new, transaction)
+                for stay in current([change.before.get("encounter")], transaction)
             )
+            if is_said_again or all(
+                kind.state(one).kind == "start" or is_same(one.get("owner"), new, transaction) for one in live
+            ):
+                return
+        elif is_same(old, new, transaction):
+            return
+        raise Conflict(
+            "business-rule",
+            zh="出院计划已由原接收机构答复，不能改派；请先撤回原接收任务，再重新发送。",
+            en="the first clinic has already answered; withdraw its take-up Task, then send the discharge again.",
+            at="Task.owner",
+        )
+
+    def _corrected(self, code: str, before: Document, after: Document, transaction: Transaction) -> Document:
+        """The stored Task as a sender's repetition may correct it while nobody has answered: to whom it is addressed.
+
+        A receiver known only by name does not take the place of one that is known; a deed of a plan that was refused or
+        withdrawn once stays with the clinic that was asked since, of which messages know nothing.
+        """
+        if self.tasks.kind(code).state(after).kind != "start":
+            return before
+        if "authoredOn" in before:  # the first time of asking counts
+            after["authoredOn"] = before["authoredOn"]
+        told = after.get("owner") or {}
+        if "owner" in before and told != before["owner"]:
+            known = "reference" in told and not self._is_moved(code, after, transaction)
+            after["owner"] = told if known else before["owner"]
+        return {**before, "owner": after["owner"]} if "owner" in after else before
+
+    def _is_moved(self, code: str, task: Document, transaction: Transaction) -> bool:
+        """Whether the plan of a deed was refused or withdrawn once, and is not with the clinic that the deed now names."""
+        for live, ended in (self.tasks.take_ups(p, transaction) for p in plans_of(task) if code == ACTIVITY):
+            if ended and not any(is_same(one.get("owner"), task.get("owner"), transaction) for one in live):
+                return True
+        return False
 
     def plan_rule(self, change: Change, transaction: Transaction) -> None:
         """One plan for one stay, to which several documents of the hospital's contribute.
@@ -121,41 +132,61 @@ class Plans:
     def follow(self, changes: Sequence[Change], transaction: Transaction) -> list[Document]:
         """The consequence's entries."""
         entries: list[Document] = []
+        asked: set[str] = set()  # plans of which a clinic is asked just now
+        added: dict[str, list[Document]] = {}
         for change in changes:
             if change.after is None:
                 continue
             if change.resource_type == "Task" and (code := code_of(change.after, self.options.base)):
                 entries += self._of_task(change, code, transaction)
-            elif (
-                change.resource_type == "CarePlan"
-                and change.before
-                and is_discharge_plan(change.after, self.options.base)
-            ):
-                entries += self._of_plan(change, transaction)
+                if change.before is None:
+                    for plan in plans_of(change.after):
+                        asked |= {plan} if code == TAKE_UP else set()
+                        added.setdefault(plan, []).extend([change.after] if code == ACTIVITY else [])
+            elif change.resource_type == "CarePlan" and change.before:
+                if is_discharge_plan(change.after, self.options.base):
+                    entries += self._of_plan(change, transaction)
+            elif change.resource_type == "Encounter" and change.before:
+                entries += self._of_stay(change, transaction)
+        for entry in entries:
+            if entry["request"]["method"] == "POST" and code_of(entry["resource"], self.options.base) == TAKE_UP:
+                asked |= set(plans_of(entry["resource"]))
+        for plan, tasks in added.items():
+            if plan not in asked:
+                entries += self.offer.added(tasks, plan, transaction)
         return entries
 
     def _of_task(self, change: Change, code: str, transaction: Transaction) -> Iterator[Document]:
         assert change.after is not None
-        kind = self._kind(code)
+        kind, task = self.tasks.kind(code), change.after
         taken = kind.taken(change)
+        if change.before is None:
+            if transaction.principal.role != "source" or is_successor(task, self.options.base):
+                yield kind.record(task, None, transaction)  # what a message asks for, its own Provenance tells
+            if code == TAKE_UP:
+                yield from self.offer.begun(task, transaction)
         if taken is None:
             return
-        yield kind.record(change.after, taken, transaction)
-        if code == "plan-take-up" and change.after.get("status") == "accepted":
-            yield from self._joined(change.after, instant(transaction.now(), self.options.zone), transaction)
+        yield kind.record(task, taken, transaction)
+        if code == ACTIVITY and task.get("status") in _WORKED:
+            self.offer.need_taken_up(task, transaction)
+        if code == TAKE_UP and task.get("status") == "accepted":
+            yield from self._joined(task, instant(transaction.now(), self.options.zone), transaction)
+        if code == TAKE_UP and task.get("status") in NOT_TAKEN:
+            yield from self.offer.ended(task, transaction)
 
     def _joined(self, task: Document, at: str, transaction: Transaction) -> Iterator[Document]:
         """The receiver's membership of the plan's CareTeam begins with its acceptance."""
         owner = task.get("owner")
-        for plan in _current([task.get("focus")], transaction):
-            for team in _current(plan.get("careTeam", ()), transaction):
+        for plan in current([task.get("focus")], transaction):
+            for team in current(plan.get("careTeam", ()), transaction):
                 participants = [
                     {**p, "period": {"start": at}}
-                    if "period" not in p and _same(p.get("member"), owner, transaction)
+                    if "period" not in p and is_same(p.get("member"), owner, transaction)
                     else p
                     for p in team.get("participant", ())
                 ]
-                if owner and not any(_same(p.get("member"), owner, transaction) for p in participants):
+                if owner and not any(is_same(p.get("member"), owner, transaction) for p in participants):
                     participants.append({"member": owner, "period": {"start": at}})
                 if participants != team.get("participant", []):
                     yield put({**team, "participant": participants})
@@ -163,91 +194,53 @@ class Plans:
     def _of_plan(self, change: Change, transaction: Transaction) -> Iterator[Document]:
         assert change.before is not None
         assert change.after is not None
-        if change.after.get("status") in ENDED:
-            if change.before.get("status") not in ENDED:
-                for code, task in self._tasks(change, transaction):
-                    yield from self._cancelled(code, task, PLAN_ENDED, transaction)
+        if change.after.get("status") in OVER:
+            if change.before.get("status") not in OVER:
+                for code, task in self.tasks.unfinished(change.reference, transaction):
+                    yield from self.tasks.cancelled(code, task, PLAN_ENDED, transaction)
             return
-        at = instant(transaction.now(), self.options.zone)
-        now = datetime.fromisoformat(at)
+        if change.before.get("status") in OVER:
+            yield from self.offer.addressed(change.after, transaction)
+            yield from self.offer.renewed(change.after, receiver(change.after, transaction), transaction)
+        now = datetime.fromisoformat(instant(transaction.now(), self.options.zone))
         wanted, _ = planned(change.after, self.options, now.date())
         asked = {(each.key, str(slot.number)): slot for each in wanted for slot in each.slots}
-        if change.before.get("status") in ENDED:
-            yield from self._again(change, asked, at, transaction)
-        for code, task in self._tasks(change, transaction):
-            if (
-                code != "plan-activity"
-                or self._kind(code).state(task).kind != "start"
-                or not task.get("groupIdentifier")
-            ):
+        for code, task in self.tasks.unfinished(change.reference, transaction, ACTIVITY):
+            if self.tasks.kind(code).state(task).kind != "start" or not task.get("groupIdentifier"):
                 continue
             slot = asked.get(place_of(task))
             if slot is None and standing(task, now) in ("later", "due") and not is_asked_for(task, wanted):
-                yield from self._cancelled(code, task, "出院计划已修订", transaction)
+                yield from self.tasks.cancelled(code, task, "出院计划已修订", transaction)
             elif slot is not None and is_successor(task, self.options.base):
                 # Messages know the number of the Task that it replaces, so its dates are corrected here.
                 restriction = {**task.get("restriction", {}), "period": window(slot)}
                 if restriction != task.get("restriction"):
                     yield put({**task, "restriction": restriction})
 
-    def _again(
-        self, change: Change, asked: Mapping[tuple[str, str], Slot], at: str, transaction: Transaction
-    ) -> Iterator[Document]:
-        """The plan had ended and is in force again: what ended with it and was not done is asked for by a new Task."""
+    def _of_stay(self, change: Change, transaction: Transaction) -> Iterator[Document]:
+        """The hospital says that the patient was discharged to another institution."""
         assert change.after is not None
-        by_place: dict[tuple[str, str], list[Document]] = {}
-        for _, task in self._every_task(change, transaction):
-            by_place.setdefault(place_of(task), []).append(task)
-        known = {str(task["identifier"][0].get("value")) for tasks in by_place.values() for task in tasks}
-        first = discharged_on(change.after)
-        for place, tasks in by_place.items():
-            if any(not _ended_with_its_plan(task) for task in tasks) or (place != ("", "") and place not in asked):
-                continue
-            if place in asked:
-                period: dict[str, str] | None = window(asked[place])
-            else:
-                period = take_up_window(first, self.options) if first else None
-            for task in tasks:
-                owner = self._receiver(change.after, transaction) or task.get("owner")
-                renewed = again({**task, "owner": owner} if owner else task, known, at, period, self.options.base)
-                if renewed is not None:
-                    yield renewed
+        to = (change.after.get("hospitalization") or {}).get("destination") or {}
+        if "reference" not in to or to == ((change.before or {}).get("hospitalization") or {}).get("destination"):
+            return
+        clause = Clause("encounter", "reference", (Value(change.reference, system="Encounter", code=change.id),))
+        for version in transaction.search(Query("CarePlan", (clause,), count=100)).matches:
+            plan = read(version.content)
+            if is_discharge_plan(plan, self.options.base):
+                yield from self.offer.addressed(plan, transaction)
 
-    def _receiver(self, plan: Document, transaction: Transaction) -> Document | None:
-        """The institution to which the stay of a plan was discharged, where it is one that we know."""
-        for encounter in _current([plan.get("encounter")], transaction):
-            found: Document = (encounter.get("hospitalization") or {}).get("destination") or {}
-            return found if "reference" in found else None
-        return None
 
-    def _tasks(self, change: Change, transaction: Transaction) -> Iterator[tuple[str, Document]]:
-        """Every Task of a plan that is not over."""
-        for code, task in self._every_task(change, transaction):
-            if self._kind(code).state(task).kind != "end":
-                yield code, task
+_WORKED = ("accepted", "in-progress", "completed")
 
-    def _every_task(self, change: Change, transaction: Transaction) -> Iterator[tuple[str, Document]]:
-        value = Value(change.reference, system=change.resource_type, code=change.id)
-        for parameter in ("focus", "based-on"):
-            after = ""
-            while True:
-                page = transaction.search(
-                    Query("Task", (Clause(parameter, "reference", (value,)),), count=500, after=after)
-                )
-                for version in page.matches:
-                    task = read(version.content)
-                    code = code_of(task, self.options.base)
-                    if code:
-                        yield code, task
-                after = page.next
-                if not after:
-                    break
 
-    def _cancelled(self, code: str, task: Document, reason: str, transaction: Transaction) -> Iterator[Document]:
-        kind = self._kind(code)
-        exits = kind.machine.exits(kind.state(task).name, kind.sides(task, transaction))
-        for taken in [e for e in exits if kind.machine.states[e.to].status == "cancelled"][:1]:
-            yield kind.moved(task, taken, {"text": reason})
+def _time(task: Document, status: str) -> None:
+    """executionPeriod of a Task that takes an edge: begun when somebody first acted on it, over with its last deed."""
+    at, given = str(task["lastModified"]), task.get("executionPeriod") or {}
+    if status in _WORKED and "start" not in given:
+        first = str(given.get("end", ""))  # a clinic that tells only when it was done did it in one step
+        given = {"start": first if first and compare(first, datetime.fromisoformat(at)) < 0 else at, **given}
+    if given:
+        task["executionPeriod"] = given
 
 
 def merge(before: Document, after: Document, options: Options) -> None:
@@ -273,35 +266,3 @@ def merge(before: Document, after: Document, options: Options) -> None:
     for name, value in before.items():
         if name == "created" or name not in after:
             after[name] = value
-
-
-def _corrected(kind: Governed, before: Document, after: Document) -> Document:
-    """The stored Task as a sender's repetition may correct it while nobody has answered: to whom it is addressed.
-
-    A receiver known only by name does not take the place of one that is known.
-    """
-    if kind.state(after).kind != "start":
-        return before
-    if "authoredOn" in before:  # the first time of asking counts
-        after["authoredOn"] = before["authoredOn"]
-    if "owner" in before and "reference" not in (after.get("owner") or {}):
-        after["owner"] = before["owner"]
-    return {**before, "owner": after["owner"]} if "owner" in after else before
-
-
-def _ended_with_its_plan(task: Document) -> bool:
-    return task.get("status") == "cancelled" and (task.get("statusReason") or {}).get("text") == PLAN_ENDED
-
-
-def _current(references: Any, transaction: Transaction) -> list[Document]:
-    pairs = [(kind, id) for r in references if r for kind, _, id in [str(r.get("reference", "")).partition("/")] if id]
-    found = transaction.current(pairs)
-    return [read(found[pair].content) for pair in pairs if pair in found and not found[pair].deleted]
-
-
-def _same(one: Any, other: Any, transaction: Transaction) -> bool:
-    if not one or not other:
-        return False
-    if one.get("reference") and one.get("reference") == other.get("reference"):
-        return True
-    return bool(organisation_codes(one, transaction) & organisation_codes(other, transaction))

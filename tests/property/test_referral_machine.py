@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from gateway.fhir.errors import GatewayError
 from gateway.fhir.lifecycle import Machine
 from gateway.fhir.transition import allowed, begin, govern, state_of
-from gateway.plans.take_up import machine as plan_machine
+from gateway.plans.plan_tasks import machine as plan_machine
 from gateway.referral.transitions import machine as referral_machine
 
 MACHINES = [referral_machine(), plan_machine("plan-take-up"), plan_machine("plan-activity")]

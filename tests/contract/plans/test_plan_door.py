@@ -2,98 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from gateway.fhir.canonical import ORGANISATION, code_system, extension
+from gateway.fhir.canonical import extension
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden, Invalid
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.inbox.overlay import overlay
 from gateway.interactions.door import Door
-from gateway.plans.discharge import complete, discharge_category
+from gateway.plans.discharge import complete
 from gateway.plans.further import Further
 from gateway.plans.planned import Options
 from gateway.plans.same_deed import fold
-from gateway.plans.take_up import Plans
 from gateway.store.contract import Store
-
-CLINIC = Principal("clinic", "99000002", "clinic")
-HOSPITAL = Principal("hospital-his", "99000001", "source")
-FAR = "2099-03-02"  # every dated deed still lies ahead of the clock
-
-
-@pytest.fixture
-def door(store: Store) -> Door:
-    plans = Plans()
-    door = Door(store, rules=[plans.task_rule, plans.plan_rule], consequences=[plans.consequence])
-    for id, code in (("hospital", "99000001"), ("clinic", "99000002"), ("clinic2", "99000003")):
-        resource = {"resourceType": "Organization", "id": id, "identifier": [{"system": ORGANISATION, "value": code}]}
-        door.update("Organization", id, resource, GATEWAY)
-    door.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, GATEWAY)
-    return door
-
-
-def discharge(text: str, status: str = "active", start: str = FAR, clinic: str = "clinic") -> dict[str, Any]:
-    encounter = {
-        "resourceType": "Encounter",
-        "identifier": [{"system": "urn:x:visit", "value": "1"}],
-        "status": "finished",
-        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
-        "subject": {"reference": "Patient/p"},
-        "serviceProvider": {"reference": "Organization/hospital"},
-        "hospitalization": {"destination": {"reference": f"Organization/{clinic}"}},
-    }
-    plan = {
-        "resourceType": "CarePlan",
-        "identifier": [{"system": "urn:x:plan", "value": "1"}],
-        "status": status,
-        "intent": "plan",
-        "category": [discharge_category()],
-        "subject": {"reference": "Patient/p"},
-        "encounter": {"reference": "urn:uuid:7d2a7d0c-3d0f-4a6f-9d35-5f5d3b1f0001"},
-        "period": {"start": start},
-        "activity": [{"detail": {"status": "not-started", "description": text}}],
-    }
-    return {
-        "resourceType": "Bundle",
-        "type": "transaction",
-        "entry": [
-            {
-                "fullUrl": "urn:uuid:7d2a7d0c-3d0f-4a6f-9d35-5f5d3b1f0001",
-                "resource": encounter,
-                "request": {"method": "PUT", "url": "Encounter?identifier=urn:x:visit|1"},
-            },
-            {
-                "fullUrl": "urn:uuid:7d2a7d0c-3d0f-4a6f-9d35-5f5d3b1f0002",
-                "resource": plan,
-                "request": {"method": "PUT", "url": "CarePlan?identifier=urn:x:plan|1"},
-            },
-        ],
-    }
-
-
-def send(door: Door, bundle: dict[str, Any], authored: str = "2026-11-10T16:00:00+08:00") -> None:
-    door.transaction(complete(bundle, authored).bundle, HOSPITAL)
-
-
-def tasks(door: Door, code: str) -> list[dict[str, Any]]:
-    page = door.search("Task", [("code", f"{code_system('task-code')}|{code}"), ("_count", "500")], GATEWAY)[1]
-    return sorted((read(v.content) for v in page.matches), key=lambda t: str(t["restriction"]["period"]["end"]))
-
-
-def move(door: Door, task: dict[str, Any], principal: Principal = CLINIC, **elements: Any) -> dict[str, Any]:
-    door.update("Task", task["id"], {**copy.deepcopy(task), **elements}, principal)
-    return read(door.read("Task", task["id"], GATEWAY).content)
+from tests.contract.plans.discharges import CLINIC, HOSPITAL, discharge, move, send, take_up, tasks
 
 
 def test_the_clinic_takes_the_plan_up_and_joins_its_care_team(door: Door) -> None:
     send(door, discharge("每3天换药，共12天"))
-    (asked,) = tasks(door, "plan-take-up")
-    accepted = move(door, asked, status="accepted")
+    accepted = take_up(door)
+    asked = accepted
     assert accepted["executionPeriod"]["start"] == accepted["lastModified"]
     (team,) = [read(v.content) for v in door.search("CareTeam", [], GATEWAY)[1].matches]
     assert team["participant"][1]["period"]["start"] == accepted["lastModified"]
@@ -124,6 +55,7 @@ def test_the_same_discharge_again_changes_nothing(door: Door) -> None:
 
 def test_a_corrected_discharge_moves_what_nobody_began_and_keeps_what_was_done(door: Door) -> None:
     send(door, discharge("每3天换药，共12天"))
+    take_up(door)
     first, *_ = tasks(door, "plan-activity")
     move(door, first, status="completed")
     send(door, discharge("每3天换药，共12天", start="2099-03-03"))
@@ -138,6 +70,7 @@ def test_a_corrected_discharge_moves_what_nobody_began_and_keeps_what_was_done(d
 
 def test_what_a_corrected_discharge_no_longer_asks_for_is_cancelled_with_a_reason(door: Door) -> None:
     send(door, discharge("每3天换药，共12天"))
+    take_up(door)
     first, *_ = tasks(door, "plan-activity")
     move(door, first, status="in-progress")
     send(door, discharge("每周一次PICC维护，共14天"))
@@ -264,6 +197,7 @@ def test_what_is_not_beyond_doubt_one_deed_stays_two(door: Door, store: Store, o
 
 def test_revoking_the_plan_leaves_no_open_task(door: Door) -> None:
     send(door, discharge("每3天换药，共12天"))
+    take_up(door)
     first, *_ = tasks(door, "plan-activity")
     move(door, first, status="in-progress")
     (plan,) = [read(v.content) for v in door.search("CarePlan", [], GATEWAY)[1].matches]
@@ -282,6 +216,7 @@ def test_what_a_task_is_about_never_changes_and_it_is_never_deleted(door: Door) 
 
 def test_a_plan_in_force_again_asks_anew_for_what_ended_with_it_and_nothing_else(door: Door) -> None:
     send(door, discharge("每3天换药，共12天"))
+    take_up(door)
     first, refused, *_ = tasks(door, "plan-activity")
     move(door, first, status="completed")
     move(door, refused, status="cancelled", statusReason={"text": "患者拒绝"})
