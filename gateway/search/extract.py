@@ -15,7 +15,7 @@ from gateway.search.parameters import ALIASES, UNIONS, Parameter, derived, param
 from gateway.search.query import Entry, Exact, Pair, Range, Text, Words
 from gateway.search.words import content, narrative
 
-EXTRACTION = 3
+EXTRACTION = 4
 """Counts up when entries of before lack something: what was written by a lower one waits for `gateway reindex`."""
 
 NOT_EXTRACTED = frozenset({"_id", "_lastUpdated", "_text", "_content", "_query", *ALIASES, *UNIONS})

@@ -25,7 +25,8 @@ _inline = re.compile(r"</?(?:a|abbr|b|em|font|i|q|s|small|span|strong|sub|sup|u)
 _tag = re.compile(r"<[^<>]*>")
 _END = "|"  # stands where a text ends: no phrase goes on behind it
 
-# Values that no reader reads: addresses, ids and instants of the document, encoded data; the narrative has a place of its own.
+# Texts that no reader reads: addresses, ids and instants of the document, encoded data; the narrative has a place of its own.
+# What has parts under such a name (MessageHeader.source, Consent.provision.data) is read.
 _MACHINE = frozenset(
     [
         "resourceType",
@@ -43,8 +44,15 @@ _MACHINE = frozenset(
         "data",
         "hash",
         "contentType",
+        "valueBase64Binary",
+        "valueUri",
+        "valueUrl",
+        "valueCanonical",
+        "valueOid",
+        "valueUuid",
     ]
 )
+_RESOURCES = frozenset(["contained", "resource", "outcome"])  # hold resources, each with a narrative of its own
 
 
 def words(text: str) -> list[str]:
@@ -83,16 +91,16 @@ def is_beginning(word: str) -> bool:
 
 
 def narrative(document: dict[str, Any]) -> list[str]:
-    """The words that _text finds: those of the narrative."""
-    div = (document.get("text") or {}).get("div", "")
-    return words(unescape(_tag.sub(_END, _inline.sub("", div)))[:TEXT_LIMIT]) if div else []
+    """The words that _text finds: those of the narrative, and of the sections of a Composition, which are its text as well."""
+    told = _END.join(_read_aloud(div) for div in _narratives(document))
+    return words(told[:TEXT_LIMIT]) if told else []
 
 
 def content(document: dict[str, Any]) -> list[str]:
     """The words that _content finds beside those of the narrative: every text a reader would read, what is contained as well."""
     parts: list[str] = []
     left = TEXT_LIMIT
-    for text in _texts(document):
+    for text in _texts(document, is_own=True):
         parts.append(text[:left])
         left -= len(text) + 1
         if left <= 0:
@@ -100,18 +108,34 @@ def content(document: dict[str, Any]) -> list[str]:
     return words(_END.join(parts))
 
 
-def _texts(node: Any) -> Iterator[str]:
+def _narratives(node: dict[str, Any]) -> Iterator[str]:
+    text = node.get("text")
+    if type(text) is dict and (div := text.get("div")):
+        yield div
+    for section in node.get("section", ()):
+        yield from _narratives(section)
+
+
+def _read_aloud(div: str) -> str:
+    return unescape(_tag.sub(_END, _inline.sub("", div)))
+
+
+def _texts(node: Any, is_own: bool) -> Iterator[str]:
+    """is_own: whether narratives found here are the resource's own, not those of one inside it."""
     if type(node) is dict:
         for key, value in node.items():
-            if key in _MACHINE:
-                continue
             if type(value) is str:
-                yield value
+                if key not in _MACHINE:
+                    yield value
+                elif key == "div" and not is_own:
+                    yield _read_aloud(value)
+            elif type(value) is list and value and type(value[0]) is str and key in _MACHINE:
+                continue
             elif type(value) in (dict, list):
-                yield from _texts(value)
+                yield from _texts(value, is_own and key not in _RESOURCES)
     elif type(node) is list:
         for value in node:
             if type(value) is str:
                 yield value
             else:
-                yield from _texts(value)
+                yield from _texts(value, is_own)

@@ -10,6 +10,7 @@ from gateway.bulk.reindex import reindex
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
+from gateway.interactions.search import understood
 from gateway.store.database import Database
 from gateway.store.query.full_text import matching
 from gateway.store.sql import SqlStore
@@ -73,6 +74,29 @@ def test_what_stands_in_the_text_is_found(
     door: Door, database_url: str, parameter: str, wanted: str, expected: set[str]
 ) -> None:
     assert found(database_url, parameter, wanted) == expected
+
+
+def test_a_composition_is_found_by_the_narrative_of_its_sections(store: SqlStore) -> None:
+    made = Door(store, limits=Limits(full_text=frozenset({"Composition"})))
+    composition: dict[str, object] = {
+        "resourceType": "Composition",
+        "id": "c",
+        "status": "final",
+        "type": {"text": "出院小结"},
+        "date": "2026-11-20",
+        "author": [{"display": "某医生"}],
+        "title": "出院小结",
+        "section": [
+            {"title": "医嘱", "section": [{"text": {"status": "generated", "div": DIV.format("伤口<b>每日</b>换药")}}]}
+        ],
+    }
+    made.update("Composition", "c", composition, GATEWAY)
+    for asked in ("_content=换药", "_text=换药", "_text=每日换药", "_content=出院小结"):
+        name, text = asked.split("=")
+        query = understood(made, "Composition", [(name, text)], lenient=False)
+        assert [one.id for one in store.search(query, GATEWAY).matches] == ["c"], asked
+    nothing = understood(made, "Composition", [("_text", "出院小结")], lenient=False)
+    assert not store.search(nothing, GATEWAY).matches
 
 
 def test_an_update_and_a_deletion_are_followed(door: Door, database_url: str) -> None:

@@ -39,11 +39,11 @@ DOCUMENTS: list[dict[str, Any]] = [
     {"resourceType": "Patient", "name": [{"text": "章长风", "family": "章", "given": ["长风"]}]},
     {"resourceType": "Location", "position": {"latitude": Decimal("30.25"), "longitude": Decimal("120.17")}},
     {"resourceType": "CarePlan", "instantiatesCanonical": ["http://a.example/plan|2#x"], "period": {"end": "2026"}},
-    {"resourceType": "Composition", "title": "出院小结", "text": {"div": "<div><p>高血压</p>2级</div>"}},
+    {"resourceType": "Composition", "title": "出院小结", "text": {"div": "<div><p>高血压</p>2级</div>"}, "section": [{"text": {"div": "<div>换药</div>"}}]},
 ]  # fmt: skip
 
 # The digest of the entries above, by extraction. When it differs: count EXTRACTION up, and put the new digest here.
-KNOWN = {3: "1968d075606e3067d3d233a060646d0c"}
+KNOWN = {4: "1d1e5fdd03d222abfcf1df38ef7a248c"}
 
 
 def test_entries_change_only_with_the_number_of_the_extraction() -> None:

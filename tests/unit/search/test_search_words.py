@@ -67,5 +67,43 @@ def test_the_content_is_what_a_reader_reads() -> None:
     assert content(document) == ["肺炎", "炎", "j18", "肺炎", "炎", "复查", "查", "试某", "某"]
 
 
+def test_the_narratives_of_sections_are_part_of_the_narrative_in_any_depth() -> None:
+    section = {
+        "title": "处置",
+        "text": {"div": "<div><p>每日换药</p></div>"},
+        "section": [{"text": {"div": "<div>拆线</div>"}}],
+    }
+    document = {"resourceType": "Composition", "text": {"div": "<div>小结</div>"}, "section": [section]}
+    assert narrative(document) == ["小结", "结", "每日", "日换", "换药", "药", "拆线", "线"]
+    assert content(document) == ["处置", "置"]
+
+
+def test_a_narrative_inside_another_resource_is_content_and_no_narrative() -> None:
+    inner = {"resourceType": "Composition", "text": {"div": "<div>换<b>药</b></div>"}}
+    holder = {"resourceType": "DocumentReference", "contained": [inner]}
+    assert narrative(holder) == []
+    assert content(holder) == ["换药", "药"]
+    assert content({"resourceType": "Bundle", "entry": [{"resource": inner}]}) == ["换药", "药"]
+
+
+def test_what_has_parts_is_read_whatever_its_name() -> None:
+    assert content({"resourceType": "MessageHeader", "source": {"name": "院内", "endpoint": "a"}}) == [
+        "院内",
+        "内",
+        "a",
+    ]
+    assert content({"provision": {"data": [{"reference": {"reference": "Patient/p", "display": "病历"}}]}}) == [
+        "病历",
+        "历",
+    ]
+    assert content({"meta": {"profile": ["http://a.example/p"], "source": "http://b.example"}}) == []
+
+
+def test_extensions_and_what_extends_a_primitive_are_read() -> None:
+    extension = [{"url": "http://a.example/x", "extension": [{"url": "y", "valueMarkdown": "慎用"}]}]
+    assert content({"extension": extension, "_title": {"extension": extension}}) == ["慎用", "用"] * 2
+    assert content({"extension": [{"url": "z", "valueBase64Binary": "aGk="}, {"url": "z", "valueUri": "urn:q"}]}) == []
+
+
 def test_huge_text_is_kept_in_bounded_size() -> None:
     assert len(content({"note": ["甲" * 100_000]})) <= 16_000
