@@ -239,6 +239,9 @@ def _time(task: Document, status: str) -> None:
     if status in _WORKED and "start" not in given:
         first = str(given.get("end", ""))  # a clinic that tells only when it was done did it in one step
         given = {"start": first if first and compare(first, datetime.fromisoformat(at)) < 0 else at, **given}
+    is_over = status in ("completed", "failed") and "start" in given and "end" not in given
+    if is_over and compare(str(given["start"]), datetime.fromisoformat(at)) <= 0:
+        given = {**given, "end": at}
     if given:
         task["executionPeriod"] = given
 

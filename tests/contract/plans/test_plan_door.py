@@ -32,6 +32,22 @@ def test_the_clinic_takes_the_plan_up_and_joins_its_care_team(door: Door) -> Non
     assert [read(v.content)["activity"]["coding"][0]["code"] for v in page.matches] == ["accept"]
 
 
+def test_a_deed_that_is_done_says_when_it_began_and_ended(door: Door) -> None:
+    send(door, discharge("每3天换药，共12天"))
+    take_up(door)
+    first, second, third, fourth, *_ = tasks(door, "plan-activity")
+    begun = move(door, first, status="in-progress")
+    assert begun["executionPeriod"] == {"start": begun["lastModified"]}
+    done = move(door, begun, status="completed")
+    assert done["executionPeriod"] == {"start": begun["lastModified"], "end": done["lastModified"]}
+    done = move(door, second, status="completed")
+    assert done["executionPeriod"] == {"start": done["lastModified"], "end": done["lastModified"]}
+    done = move(door, third, status="completed", executionPeriod={"end": "2026-11-12T10:00:00+08:00"})
+    assert done["executionPeriod"] == {"start": "2026-11-12T10:00:00+08:00", "end": "2026-11-12T10:00:00+08:00"}
+    told = {"start": "2098-11-12", "end": "2098-11-13"}
+    assert move(door, fourth, status="completed", executionPeriod=told)["executionPeriod"] == told
+
+
 def test_refusing_a_plan_needs_a_reason_and_only_the_clinic_may(door: Door) -> None:
     send(door, discharge("每3天换药，共12天"))
     (asked,) = tasks(door, "plan-take-up")
