@@ -19,7 +19,7 @@ CHINESE: Mapping[str, str] = {
     "mllp: %s closed, idle": "mllp：%s 长时间无消息，已断开",
     # working
     "%d messages are worked one by one (%s)": "%d 条消息改为逐条处理（%s）",
-    "message %d: the lease ran out before the work was done": "消息 %d：占用到期而尚未处理完",
+    "a lease was not renewed: %s": "占用未能续期：%s",
     "message %d of %s: attempt %d failed, another follows (%s)": "消息 %d（来自 %s）：第 %d 次处理失败，将再试（%s）",
     "message %d of %s: attempt %d failed, quarantined (%s)": "消息 %d（来自 %s）：第 %d 次处理失败，已隔离（%s）",
     "%s: %s": "%s：%s",

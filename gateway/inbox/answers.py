@@ -16,12 +16,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from gateway.fhir.errors import Conflict, GatewayError, Issue, Unavailable, face
 from gateway.fhir.principal import GATEWAY
 from gateway.store.backoff import BackOff
 from gateway.store.contract import Job, JobState, Message, Store
+from gateway.store.lease import kept
 from gateway.store.loop import Loop
 from gateway.store.reason import to_reason
 
@@ -87,7 +89,8 @@ class Answers:
     def step(self, name: str, worker: str) -> int:
         claimed = self.store.claim_jobs(worker, 1, _LEASE_S, target=queue(name))
         for job in claimed:
-            self._settle(job, *self._deliver(job, name))
+            with kept(partial(self.store.renew_jobs, worker, [job.id], _LEASE_S), _LEASE_S):
+                self._settle(job, *self._deliver(job, name))
         return len(claimed)
 
     def drain(self, worker: str = "drain") -> int:

@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway.fhir.errors import Busy, Conflict, GatewayError, Invalid, face
 from gateway.fhir.principal import Principal
 from gateway.inbox.contract import Conversion, Door, Hook, Translate
 from gateway.store.backoff import BackOff
 from gateway.store.contract import Job, Message, Store, Transaction
+from gateway.store.lease import kept
 from gateway.store.loop import Loop
 from gateway.store.reason import as_gateway_error, to_reason
 
@@ -33,7 +35,7 @@ class Limits:
 
     together   messages of different lanes in one transaction; 1: each in its own
     attempts   at a message that fails by our own mistake (or that another writer keeps ahead of), before quarantine
-    lease_s    a worker that is silent for so long is taken for dead
+    lease_s    a worker that is silent for so long is taken for dead; one that works tells so meanwhile (lease.py)
     gather_s   how long what comes one by one may gather, so that it is worked together: each transaction waits for the disk,
                and on SQLite for the one writer
     """
@@ -51,10 +53,6 @@ class Limits:
 def principal_of(message: Message) -> Principal:
     """A message is written in the name of its source."""
     return Principal(message.source, message.organisation, role="source", purpose="TREAT")
-
-
-class LeaseOver(Exception):
-    """The lease ran out under our hands: whoever has it now does the work, we leave nothing behind."""
 
 
 class Worker:
@@ -103,17 +101,19 @@ class Worker:
 
     def step(self, worker: str) -> int:
         """Claim once, work what was claimed. returns how many messages that was"""
-        deadline = time.monotonic() + self.limits.lease_s
-        claimed = self.store.claim(worker, self.limits.batch, self.limits.lease_s)
-        for group in _groups(claimed, self.limits.together):
-            if len(group) == 1 or not self._work_together(group, deadline):
-                for message in group:
-                    self.work(message, deadline)
-        if claimed:
-            self._stored()
+        lease_s = self.limits.lease_s
+        claimed = self.store.claim(worker, self.limits.batch, lease_s)
+        if not claimed:
+            return 0
+        with kept(partial(self.store.renew, worker, [one.id for one in claimed], lease_s), lease_s):
+            for group in _groups(claimed, self.limits.together):
+                if len(group) == 1 or not self._work_together(group):
+                    for message in group:
+                        self.work(message)
+        self._stored()
         return len(claimed)
 
-    def _work_together(self, group: Sequence[Message], deadline: float) -> bool:
+    def _work_together(self, group: Sequence[Message]) -> bool:
         """Work messages of one source, each of a lane of its own, in one transaction: most of what a database does for a
         message it then does once for all.
 
@@ -128,17 +128,16 @@ class Worker:
             removals = {url: paths for one in conversions for url, paths in one.removals.items()}
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
             whole = Conversion(bundle if entries else None, removals=removals)
-            self._write(group, conversions, whole, deadline)
+            self._write(group, conversions, whole)
         except Exception as error:
             log.debug("%d messages are worked one by one (%s)", len(group), type(error).__name__)
             return False
         return True
 
-    def work(self, message: Message, deadline: float) -> None:
+    def work(self, message: Message) -> None:
         """Work one claimed message to one of its ends, or to another try.
 
-        deadline  time.monotonic() after which the lease is no longer ours
-        raises    Unavailable when the database is away: the message stays received, its lease runs out
+        raises  Unavailable when the database is away: the message stays received, its lease runs out
         """
         conversion: Conversion | None = None
         try:
@@ -147,15 +146,11 @@ class Worker:
             conversion = self.translate(message)
             if any(issue.severity in ("error", "fatal") for issue in conversion.issues):
                 raise Invalid(*conversion.issues)
-            self._write([message], [conversion], conversion, deadline)
-        except LeaseOver:
-            log.warning("message %d: the lease ran out before the work was done", message.id)
+            self._write([message], [conversion], conversion)
         except Exception as error:
-            self._fail(message, conversion, as_gateway_error(error), deadline)
+            self._fail(message, conversion, as_gateway_error(error))
 
-    def _write(
-        self, group: Sequence[Message], conversions: Sequence[Conversion], whole: Conversion, deadline: float
-    ) -> None:
+    def _write(self, group: Sequence[Message], conversions: Sequence[Conversion], whole: Conversion) -> None:
         """The versions of the whole and the settling of each message, in one transaction."""
         principal = principal_of(group[0])
         with self.store.transaction(principal) as within:
@@ -164,7 +159,6 @@ class Worker:
                 for hook in self.hooks:
                     bundle = hook(bundle, whole, group[0], within)
                 self.door.transaction(bundle, principal, within=within)
-            _hold(deadline)
             for message, conversion in zip(group, conversions, strict=True):
                 within.settle(
                     replace(
@@ -178,7 +172,7 @@ class Worker:
                 )
                 self._promise(message, None, within)
 
-    def _fail(self, message: Message, conversion: Conversion | None, error: GatewayError, deadline: float) -> None:
+    def _fail(self, message: Message, conversion: Conversion | None, error: GatewayError) -> None:
         """Another try, or quarantine: by the error's own face."""
         retry = face(error).retry
         # "caller" is a write that lost a race or met a state: we are the caller, and try again as long as for a fault.
@@ -206,8 +200,7 @@ class Worker:
             ", ".join(sorted({issue.code for issue in error.issues})),
         )
         # A Conflict here is the store's word that the lease is lost: whoever has it now does the work.
-        with suppress(LeaseOver, Conflict), self.store.transaction(principal_of(message)) as within:
-            _hold(deadline)
+        with suppress(Conflict), self.store.transaction(principal_of(message)) as within:
             within.settle(settled)
             if not again:
                 self._promise(message, error, within)
@@ -242,8 +235,3 @@ def _never_ended() -> Invalid:
         zh="处理该消息的工作进程多次中途退出，消息已隔离；请检查日志（内存、崩溃）后重放。",
         en="Workers died over this message again and again: look for memory or crashes in the log, then replay it.",
     )
-
-
-def _hold(deadline: float) -> None:
-    if time.monotonic() >= deadline:
-        raise LeaseOver

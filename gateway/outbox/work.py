@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, GatewayError, NotFound, Unavailable, face
@@ -25,6 +26,7 @@ from gateway.outbox.judge import Verdict, judge
 from gateway.outbox.send import wire
 from gateway.store.backoff import BackOff
 from gateway.store.contract import Job, Store
+from gateway.store.lease import kept
 from gateway.store.loop import Loop
 from gateway.store.reason import as_gateway_error, to_reason
 
@@ -37,7 +39,7 @@ class Limits:
 
     attempts    before a job is dead
     patience_s  a partner that does not answer at all is tried at least so long (a week-end, a move of servers)
-    lease_s     longer than any wire waits: within it nobody else sends the job
+    lease_s     a sender that is silent for so long is taken for dead; one that waits for its partner tells so meanwhile (lease.py)
     rest_s      after a partner did not answer, its thread rests so long at most before it tries the next job
     """
 
@@ -88,7 +90,8 @@ class Sender:
             return 0
         claimed = self.store.claim_jobs(worker, 1, self.limits.lease_s, target=name)
         for job in claimed:
-            self.work(job)
+            with kept(partial(self.store.renew_jobs, worker, [job.id], self.limits.lease_s), self.limits.lease_s):
+                self.work(job)
         return len(claimed)
 
     def work(self, job: Job) -> None:
@@ -117,7 +120,7 @@ class Sender:
         self._settle(job, verdict, enough=job.attempts >= self.limits.attempts)
 
     def _fix(self, job: Job, target: Source) -> Job:
-        """Make bytes and control id once, and commit them before they are sent; until due_at nobody else takes the job."""
+        """Make bytes and control id once, and commit them before they are sent."""
         resource_type, _, id = job.focus.partition("/")
         version = self.store.vread(resource_type, id, job.version, GATEWAY)
         if version is None or version.deleted:
@@ -129,11 +132,10 @@ class Sender:
         job = replace(
             job,
             body=self.encode(job, read(version.content), target),
-            due_at=_now() + int(self.limits.lease_s * 1_000_000),
             reason=b"",  # a reason and a later due_at together mean that nobody is sending it
         )
         with self.store.transaction(GATEWAY) as within:
-            within.settle_job(job)
+            within.keep_job(job)
         return job
 
     def _silent(self, job: Job, target: Source, error: GatewayError) -> None:

@@ -2,7 +2,8 @@
 
 Order     as the requests came, one at a time
 Promise   202 is answered when the request is in the database, so a restart loses none; a transaction is carried out once, together with its
-          answer; whatever else was under way when the process died is done again, ATTEMPTS times at most
+          answer; whatever else was under way when the process died is done again, ATTEMPTS times at most. While the process lives it
+          keeps its lease, so that nobody else begins what takes long
           a batch that is given up ends before its next entry; what else is under way is finished, and not kept
 Bounds    request and answer are kept for a day; more than WAITING_LIMIT requests that wait are refused (429)
 Logs      nothing of the requests
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -32,13 +34,14 @@ from gateway.rest import handlers
 from gateway.rest.reply import Reply, answer, refusal
 from gateway.rest.request import Request
 from gateway.store.contract import Job, Transaction
+from gateway.store.lease import kept
 from gateway.store.loop import Loop
 
 TARGET = "respond-async"  # as jobs name what is to be sent where: this stays here
 PLACE = "_async"
 WAITING_LIMIT = 1000
 ATTEMPTS = 3
-_LEASE_S = 300.0
+_LEASE_S = 60.0
 _KEPT_S = 24 * 3600
 _FORGET_S = 600.0
 _LOOK_S = 1.0
@@ -118,7 +121,8 @@ class Later:
             self._forget(self._door)
         claimed = self._door.store.claim_jobs(worker, 1, _LEASE_S, target=TARGET)
         for job in claimed:
-            self._carry_out(job)
+            with kept(partial(self._door.store.renew_jobs, worker, [job.id], _LEASE_S), _LEASE_S):
+                self._carry_out(job)
         return len(claimed)
 
     def _carry_out(self, job: Job) -> None:
@@ -165,7 +169,7 @@ class Later:
 
     def _is_wanted(self, job: Job) -> bool:
         stands = self._door.store.jobs(ids=(job.id,))
-        return bool(stands) and stands[0].state == "queued"
+        return bool(stands) and stands[0].state == "queued" and stands[0].attempts == job.attempts
 
     def _transact(self, door: Door, request: Request, bundle: dict[str, Any], job: Job, within: Transaction) -> None:
         """The transaction and the note of its answer are one: after a crash it is neither lost nor done twice."""

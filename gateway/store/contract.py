@@ -251,6 +251,9 @@ class Transaction(Protocol):
     def settle_job(self, job: Job) -> None:
         """Store a job's new state, due_at, control_id, body, reply, reason; its lease ends. Raises Conflict as settle does."""
 
+    def keep_job(self, job: Job) -> None:
+        """Store a job's control_id, body and reason while it is being worked; its lease goes on. Raises Conflict as settle does."""
+
     def add_message(self, message: Message) -> Message:
         """Insert a further message (a replay, whose origin names what it works again); gives its id."""
 
@@ -333,6 +336,9 @@ class Store(Protocol):
         """Lease the oldest due message of each free lane, oldest first: never two of one lane, never one whose lane has
         an earlier message in flight. A lease that ran out is free again."""
 
+    def renew(self, worker: str, ids: Sequence[int], lease_s: float) -> None:
+        """Lengthen the leases that a worker still has of these messages (lease.py)."""
+
     def messages(self, where: MessageFilter) -> list[Message]: ...
     def balance(self) -> list[Balance]:
         """One per source, read in one snapshot."""
@@ -340,6 +346,9 @@ class Store(Protocol):
     # jobs
     def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0, target: str = "") -> list[Job]:
         """Lease the oldest due queued job of each free (target, lane); of one target only when it is named."""
+
+    def renew_jobs(self, worker: str, ids: Sequence[int], lease_s: float) -> None:
+        """Lengthen the leases that a worker still has of these jobs (lease.py)."""
 
     def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]: ...
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select, text, update
 
 from gateway.store.contract import Job
 from gateway.store.locking import lock
-from gateway.store.messages import lease_lost
+from gateway.store.messages import lease_lost, renew_leases
 from gateway.store.row_id import next_ids, now_us
 from gateway.store.schema import job
 from gateway.store.statement import run
@@ -64,6 +64,22 @@ def settle(connection: Connection, settled: Job) -> None:
     )
     if done.rowcount != 1:
         raise lease_lost()
+
+
+def keep(connection: Connection, fixed: Job) -> None:
+    """Write the control id and the bytes of a job that is being worked; its lease goes on. Raises Conflict as settle does."""
+    done = connection.execute(
+        update(job)
+        .where(job.c.id == fixed.id, job.c.attempts == fixed.attempts, job.c.state == "queued")
+        .values(control_id=fixed.control_id, body=fixed.body, reason=fixed.reason)
+    )
+    if done.rowcount != 1:
+        raise lease_lost()
+
+
+def renew(connection: Connection, worker: str, ids: Sequence[int], lease_s: float) -> None:
+    """Lengthen the leases that a worker still has of these."""
+    renew_leases(connection, "job", worker, ids, lease_s)
 
 
 def claim(connection: Connection, worker: str, limit: int, lease_s: float, target: str = "") -> list[Job]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -129,6 +130,23 @@ def claim(connection: Connection, worker: str, limit: int, lease_s: float) -> li
         .returning(*_COLUMNS)
     )
     return sorted((_from_row(row) for row in leased), key=lambda one: one.id)
+
+
+def renew(connection: Connection, worker: str, ids: Sequence[int], lease_s: float) -> None:
+    """Lengthen the leases that a worker still has of these."""
+    renew_leases(connection, "message", worker, ids, lease_s)
+
+
+def renew_leases(connection: Connection, table: str, worker: str, ids: Sequence[int], lease_s: float) -> None:
+    # On PostgreSQL what is just being settled is passed over, so that neither waits for the other.
+    unlocked = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
+    marks = ", ".join("?" * len(ids))
+    run(
+        connection,
+        f"UPDATE {table} SET leased_until = ? WHERE id IN "
+        f"(SELECT id FROM {table} WHERE id IN ({marks}) AND worker = ? AND leased_until > 0{unlocked})",
+        (now_us() + int(lease_s * 1_000_000), *ids, worker),
+    )
 
 
 def find(connection: Connection, where: MessageFilter) -> list[Message]:

@@ -156,6 +156,9 @@ class SqlTransaction:
     def settle_job(self, job: Job) -> None:
         jobs.settle(self._connection, job)
 
+    def keep_job(self, job: Job) -> None:
+        jobs.keep(self._connection, job)
+
     def add_message(self, message: Message) -> Message:
         return messages.add(self._connection, message)
 
@@ -294,6 +297,10 @@ class SqlStore:
         with self._database.writing() as connection:
             return messages.claim(connection, worker, limit, lease_s)
 
+    def renew(self, worker: str, ids: Sequence[int], lease_s: float) -> None:
+        with self._database.writing() as connection:
+            messages.renew(connection, worker, ids, lease_s)
+
     def messages(self, where: MessageFilter) -> list[Message]:
         with self._database.reading() as connection:
             return messages.find(connection, where)
@@ -305,6 +312,10 @@ class SqlStore:
     def claim_jobs(self, worker: str, limit: int, lease_s: float = 60.0, target: str = "") -> list[Job]:
         with self._database.writing() as connection:
             return jobs.claim(connection, worker, limit, lease_s, target)
+
+    def renew_jobs(self, worker: str, ids: Sequence[int], lease_s: float) -> None:
+        with self._database.writing() as connection:
+            jobs.renew(connection, worker, ids, lease_s)
 
     def jobs(self, state: str = "", target: str = "", ids: Sequence[int] = (), limit: int = 1000) -> list[Job]:
         with self._database.reading() as connection:

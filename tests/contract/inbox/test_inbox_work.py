@@ -181,14 +181,36 @@ def test_hooks_and_jobs_are_part_of_the_messages_transaction(inbox: Inbox, store
     assert len(store.jobs()) == 1
 
 
-def test_work_whose_lease_ran_out_is_not_written(inbox: Inbox, store: SqlStore, door: WritingDoor) -> None:
-    worker = Worker(store, door, translate, limits=Limits(lease_s=0.05))
-    door.before = lambda bundle: time.sleep(0.06)
+def test_what_takes_longer_than_a_lease_is_worked_once(inbox: Inbox, store: SqlStore, door: WritingDoor) -> None:
+    taken: list[Message] = []
+
+    def slowly(message: Message) -> Conversion:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            taken.extend(store.claim("another", 10, lease_s=0.5))
+        return translate(message)
+
+    worker = Worker(store, door, slowly, limits=Limits(lease_s=0.5))
     inbox.receive(b"7|A01|p1|x", "town")
     assert worker.step("slow") == 1
-    assert (one(store).state, store.read("Basic", "7", GATEWAY)) == ("received", None)
-    door.before = lambda bundle: None
-    assert worker.step("quick") == 1
+    assert taken == []
+    assert (one(store).state, one(store).attempts) == ("stored", 1)
+
+
+def test_a_message_of_a_worker_that_died_is_free_after_its_lease(
+    inbox: Inbox, store: SqlStore, door: WritingDoor
+) -> None:
+    def die(message: Message) -> Conversion:
+        raise KeyboardInterrupt
+
+    inbox.receive(b"7|A01|p1|x", "town")
+    with pytest.raises(KeyboardInterrupt):
+        Worker(store, door, die, limits=Limits(lease_s=0.3)).step("dead")
+    worker = Worker(store, door, translate)
+    assert worker.step("early") == 0
+    time.sleep(0.4)
+    assert worker.step("late") == 1
     assert (one(store).state, one(store).attempts) == ("stored", 2)
 
 
@@ -199,7 +221,7 @@ def test_a_worker_that_was_overtaken_leaves_the_others_result_alone(
     inbox.receive(b"7|A01|p1|x", "town")
     (stale,) = store.claim("gone", 1, lease_s=0.0)
     assert worker.step("quick") == 1
-    worker.work(stale, time.monotonic() + 60)
+    worker.work(stale)
     assert (one(store).state, one(store).attempts) == ("stored", 2)
     version = store.read("Basic", "7", GATEWAY)
     assert version is not None

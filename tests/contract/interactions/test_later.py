@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -167,3 +171,97 @@ def test_outcomes_are_dropped_after_their_day_also_where_nobody_asks_any_more(
     keep(store, 3, "acknowledged", b"x", created_at=1)
     application._later.step("alive")
     assert store.jobs(target=later.TARGET) == []
+
+
+def test_what_takes_longer_than_a_lease_is_carried_out_once(
+    application: FhirApplication, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = TestClient(application)
+    begun = application._later
+    begun._running = True  # no thread of its own: the test takes its steps
+    place = place_of(client.post("/", json=batch(5), headers=LATER))
+    taken: list[Job] = []
+    really = transaction._alone
+
+    def slowly(door: Door, entry: Any, principal: Any) -> Any:
+        for _ in range(4):
+            time.sleep(0.1)
+            taken.extend(store.claim_jobs("another", 10, lease_s=0.5, target=later.TARGET))
+        return really(door, entry, principal)
+
+    monkeypatch.setattr(later, "_LEASE_S", 0.5)
+    monkeypatch.setattr(transaction, "_alone", slowly)
+    assert begun.step("alive") == 1
+    assert taken == []
+    assert client.get(place).status_code == 200
+    begun._running = False
+
+
+def test_a_batch_that_another_process_took_over_ends_here(
+    application: FhirApplication, store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a process stood still for longer than its lease."""
+    client = TestClient(application)
+    begun = application._later
+    begun._running = True
+    place = place_of(client.post("/", json=batch(5), headers=LATER))
+    done: list[Any] = []
+    really = transaction._alone
+
+    def overtaken(door: Door, entry: Any, principal: Any) -> Any:
+        done.append(entry)
+        assert store.claim_jobs("another", 1, lease_s=60.0, target=later.TARGET) or len(done) > 1
+        return really(door, entry, principal)
+
+    monkeypatch.setattr(later, "_LEASE_S", 0.0)
+    monkeypatch.setattr(later, "_LOOK_S", 0.0)
+    monkeypatch.setattr(later, "kept", lambda renew, lease_s: nullcontext())
+    monkeypatch.setattr(transaction, "_alone", overtaken)
+    assert begun.step("stale") == 1
+    assert len(done) == 1
+    assert client.get(place).status_code == 202
+    begun._running = False
+
+
+KILLED = """
+import os, signal, sys
+from gateway.interactions import transaction
+from gateway.interactions.door import Door
+from gateway.rest import later
+from gateway.rest.application import FhirApplication
+from gateway.store.sql import open_store
+
+later._LEASE_S = 1.0
+really, done = transaction._alone, []
+
+def alone(door, entry, principal):
+    done.append(entry)
+    if len(done) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return really(door, entry, principal)
+
+transaction._alone = alone
+FhirApplication(Door(open_store(sys.argv[1])))._later.step("killed")
+"""
+
+
+def test_another_process_goes_on_with_what_a_killed_one_had_begun(
+    application: FhirApplication, store: SqlStore, database_url: str
+) -> None:
+    client = TestClient(application)
+    begun = application._later
+    begun._running = True
+    place = place_of(client.post("/", json=batch(5), headers=LATER))
+    killed = subprocess.run([sys.executable, "-c", KILLED, database_url], capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert client.get("/Patient?_total=accurate&_count=0").json()["total"] == 2
+    assert client.get(place).headers["x-progress"].startswith("in progress")
+    deadline = time.monotonic() + 10
+    while begun.step("alive") == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    [entry] = client.get(place).json()["entry"]
+    assert len(entry["resource"]["entry"]) == 5
+    assert client.get("/Patient?_total=accurate&_count=0").json()["total"] == 5
+    assert [job.attempts for job in store.jobs(target=later.TARGET)] == [2]
+    begun._running = False

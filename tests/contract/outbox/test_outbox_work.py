@@ -92,6 +92,26 @@ def test_a_crash_after_sending_sends_the_same_bytes_under_the_same_id_again(
     assert the(store).state == "acknowledged"
 
 
+def test_a_partner_that_answers_later_than_a_lease_is_sent_to_once(
+    store: SqlStore, wire: Wire, promise: Callable[..., Job]
+) -> None:
+    taken: list[Job] = []
+
+    def slowly(control_id: str) -> Delivery:
+        until = time.monotonic() + 1.5
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            taken.extend(store.claim_jobs("another", 10, lease_s=0.5))
+        return Delivery(f"AA {control_id}".encode(), tied=False)
+
+    sender = Sender(store, [HIS], {"words": WORDS}, encode, {"wire": wire}, limits=Limits(lease_s=0.5))
+    promise()
+    wire.answer = slowly
+    assert sender.drain() == 1
+    assert (taken, len(wire.sent)) == ([], 1)
+    assert (the(store).state, the(store).attempts) == ("acknowledged", 1)
+
+
 @pytest.mark.parametrize("code", ["AE", "CR"])
 def test_a_refusal_is_dead_at_once_with_its_reason_and_the_lane_goes_on(
     sender: Sender, store: SqlStore, wire: Wire, promise: Callable[..., Job], code: str

@@ -65,3 +65,31 @@ def test_a_lost_lease_settles_nothing(store: SqlStore) -> None:
     assert len(store.claim_jobs("quick", 1)) == 1
     with pytest.raises(Conflict), store.transaction(GATEWAY) as transaction:
         transaction.settle_job(lost)
+
+
+def test_a_lease_is_lengthened_for_who_has_it_and_for_what_is_not_settled(store: SqlStore) -> None:
+    promise(store, job())
+    promise(store, job())
+    mine, settled = store.claim_jobs("mine", 2, lease_s=0.0)
+    settled.due_at = 0
+    with store.transaction(GATEWAY) as within:
+        within.settle_job(settled)
+    store.renew_jobs("another", [mine.id], 60.0)
+    store.renew_jobs("mine", [settled.id], 60.0)
+    assert [one.id for one in store.claim_jobs("third", 2, lease_s=0.0)] == [mine.id, settled.id]
+    store.renew_jobs("mine", [mine.id, settled.id], 60.0)
+    store.renew_jobs("third", [settled.id], 60.0)
+    assert [one.id for one in store.claim_jobs("fourth", 2)] == [mine.id]
+
+
+def test_a_job_that_is_kept_goes_on_under_its_lease(store: SqlStore) -> None:
+    promise(store, job())
+    (mine,) = store.claim_jobs("mine", 1)
+    mine.body, mine.control_id = b"bytes", "7"
+    with store.transaction(GATEWAY) as within:
+        within.keep_job(mine)
+    assert store.claim_jobs("another", 1) == []
+    assert (store.jobs()[0].body, store.jobs()[0].control_id) == (b"bytes", "7")
+    mine.attempts += 1
+    with pytest.raises(Conflict), store.transaction(GATEWAY) as within:
+        within.keep_job(mine)
