@@ -17,7 +17,7 @@ from typing import Any
 from gateway.access.actor import organisation_codes
 from gateway.fhir.canonical import BASE, code_system, sid
 from gateway.fhir.document import read
-from gateway.fhir.errors import Conflict, Forbidden, Invalid
+from gateway.fhir.errors import Conflict, Forbidden, Invalid, Issue
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
 from gateway.interactions.governed import Governed, keep, put
@@ -40,7 +40,7 @@ class Referral:
         if change.resource_type != "Task" or not is_referral_task(change.before or change.after, self.base):
             return
         if change.before is None and change.after is not None:
-            _refuse_answer_to_nothing(change.after)
+            _refuse_answer_to_nothing(change.after, transaction.principal.role)
         self._kind.judge(change, transaction)
         if change.before is None and change.after is not None:
             _need_focus(change.after)
@@ -229,14 +229,33 @@ def _focuses(task: Mapping[str, Any] | None, reference: str) -> bool:
     return bool(task) and _target((task or {}).get("focus") or {}) == reference
 
 
-def _refuse_answer_to_nothing(task: Mapping[str, Any]) -> None:
-    if "focus" not in task and "owner" not in task and "requester" not in task:
+def _refuse_answer_to_nothing(task: Mapping[str, Any], role: str) -> None:
+    """An answer bears a number and a state, and no parties; role: of the Principal, a source sends messages."""
+    if "focus" in task or "owner" in task or "requester" in task:
+        return
+    if role == "source":
         raise Conflict(
             "not-found",
             zh="没有这个单号的转诊，无法更新其状态；请核对转诊单号，或在申请到达后重放本消息。",
             en="there is no referral with this number to answer; check the number, or replay the message after the referral.",
             at="Task.identifier",
         )
+    raise Invalid(
+        *(
+            Issue(
+                "required",
+                f"新建转诊任务缺少 Task.{name}（{zh}）；请补充，或改为更新已有的任务：按转诊单号检索 Task，再 PUT 或 PATCH。",
+                f"a new Task of a referral needs Task.{name} ({en}); add it, or update the Task that is there: search for it by the"
+                " referral's number, then PUT or PATCH it.",
+                (f"Task.{name}",),
+            )
+            for name, zh, en in (
+                ("focus", "所协调的转诊申请 ServiceRequest", "the ServiceRequest that it coordinates"),
+                ("requester", "申请机构", "the organisation that asks"),
+                ("owner", "接收机构", "the organisation that is asked"),
+            )
+        )
+    )
 
 
 def _need_focus(task: Mapping[str, Any]) -> None:

@@ -236,8 +236,13 @@ def test_an_answer_to_no_referral_is_refused_and_leaves_nothing(door: Door) -> N
     ours = {"system": code_system("referral-state"), "code": "accepted"}
     number = {"system": "urn:x:referral", "value": "1"}
     answer = {"resourceType": "Task", "identifier": [number], "status": "accepted", "intent": "order"}
-    with pytest.raises(Conflict, match="no referral with this number"):
+    with pytest.raises(Conflict, match="replay the message"):
         door.create({**answer, "businessStatus": {"coding": [ours]}}, HOSPITAL)
+    with pytest.raises(Invalid) as refused:  # the same by REST is a new Task, and no message to replay
+        door.create({**answer, "businessStatus": {"coding": [ours]}}, Principal("desk", "99000001", "hospital"))
+    assert [issue.expression[0] for issue in refused.value.issues] == ["Task.focus", "Task.requester", "Task.owner"]
+    assert not any("重放" in issue.zh or "replay" in issue.en for issue in refused.value.issues)
+    assert not found(door, "Task", "code", "referral")
 
 
 def test_a_late_repetition_does_not_open_a_withdrawn_referral_again(door: Door) -> None:
