@@ -121,7 +121,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     for source in exchange.sources.values():
         tls.client(source.send.get("mllp", {}), f"sites/{source.tables}/source.toml#send.mllp")
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    store = open_store(settings.database_url, restrict)
+    store = open_store(settings.database_url, restrict, search_time_limit_s=settings.search_time_limit_s)
     parameters = custom_parameters.CustomParameters(store)
     parameters.refresh()
     ours = settings.profiles.parent / "valuesets"

@@ -143,8 +143,8 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         default=60.0,
         gt=0,
-        title="一条消息被一个工作线程占用的最长秒数，过后由别人接手",
-        description="seconds for which a worker holds a message before another may take it",
+        title="工作线程无声多少秒后视为已死，其消息由别人接手",
+        description="seconds after which a worker that is silent is taken for dead, and another takes its messages",
     )
     retry_attempts_limit: int = Field(
         default=10,
@@ -190,7 +190,12 @@ class Settings(BaseSettings):
     search_count_limit: int = Field(
         default=1000, ge=1, title="检索每页条数上限", description="most matches on a search page"
     )
-
+    search_time_limit_s: float = Field(
+        default=60.0,
+        ge=0,
+        title="一次检索最多查询数据库的秒数，过后中止并答 504；0 表示不限",
+        description="seconds that the database may spend on one search before it is broken off (504); 0: any",
+    )
     page_lifetime_s: float = Field(
         default=3600.0,
         ge=1,

@@ -11,6 +11,7 @@ import os
 import select
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,13 +31,16 @@ _BUSY_TIMEOUT_MS = 15_000
 # The one writer touches a page of each index for every entry: with 16 MB it reads half of them again from 100 MB on, and a
 # small alliance should not pay in memory for what a large one needs.
 _WRITER_CACHES_KIB = (8_000, 16_000, 32_000, 64_000)
+_LOOK_STEPS = 50_000  # of SQLite's machine, a millisecond or less
 _CACHED = 4  # of so many pages of the file, one
 
 
 class Database:
     """Where the tables are. Safe to share between threads; not between processes (each opens its own)."""
 
-    def __init__(self, url: str, pool_size: int = 20) -> None:
+    def __init__(self, url: str, pool_size: int = 20, ask_limit_s: float = 0.0) -> None:
+        """ask_limit_s: after so long what is asked() is broken off; 0: never. Writing, and reading(), have no limit."""
+        self._ask_limit_s = ask_limit_s
         parsed = make_url(url if "://" in url else f"sqlite:///{url}")
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.dialect = parsed.get_backend_name()
@@ -105,9 +109,13 @@ class Database:
     def asking(self) -> Iterator[Reader]:
         """The driver's own connection to read with, kept open: a search's way past the engine. Snapshots as in reading().
 
+        On SQLite the limit holds for the block, on PostgreSQL for each statement: what asks for too much does not go on for ever
+        when its client has long gone. A database in memory has none.
+
+        raises  TooLarge when the limit is over
         source  measured: an engine's checkout and its result cost 60 to 100 µs a statement
         """
-        with told_plainly():
+        with told_plainly(self._ask_limit_s):
             if self.in_memory:
                 with self.reading() as connection:
                     yield reader(connection)
@@ -121,10 +129,15 @@ class Database:
         if raw.in_transaction:
             yield Reader(self.dialect, raw)
             return
+        if self._ask_limit_s:
+            ends_at = time.monotonic() + self._ask_limit_s
+            raw.set_progress_handler(lambda: time.monotonic() > ends_at, _LOOK_STEPS)
         raw.execute("BEGIN")
         try:
             yield Reader(self.dialect, raw)
         finally:
+            if self._ask_limit_s:
+                raw.set_progress_handler(None, 0)
             raw.execute("ROLLBACK")
 
     def _postgres_asking(self) -> Iterator[Reader]:
@@ -145,7 +158,7 @@ class Database:
             try:
                 raw = self._points.get_nowait()
             except Empty:
-                return psycopg.connect(self.conninfo, autocommit=True)
+                return self._postgres_new()
             # An idle server has nothing to say, unless it has gone.
             if not raw.closed and not select.select([raw.fileno()], [], [], 0)[0]:
                 return raw
@@ -184,7 +197,7 @@ class Database:
                 connection = self._points.get_nowait()
                 kept = True
             except Empty:
-                connection = psycopg.connect(self.conninfo, autocommit=True)
+                connection = self._postgres_new()
                 kept = False
             try:
                 row = connection.execute(statement, values).fetchone()
@@ -201,6 +214,13 @@ class Database:
                 self._points.put(connection)
             return row
         raise AssertionError("the second attempt returns or raises")
+
+    def _postgres_new(self) -> psycopg.Connection[Any]:
+        """A connection of those that are kept to read with; its limit is told once, so that no search pays for it."""
+        made = psycopg.connect(self.conninfo, autocommit=True)
+        if self._ask_limit_s:
+            made.execute(f"SET statement_timeout = {int(self._ask_limit_s * 1000)}")
+        return made
 
     def _drop_points(self) -> None:
         while True:

@@ -45,13 +45,16 @@ def see_all(resource_type: str, principal: Principal) -> Sequence[Clause]:
     return ()
 
 
-def open_store(url: str, restrict: Restriction = see_all, pool_size: int = 20) -> SqlStore:
+def open_store(
+    url: str, restrict: Restriction = see_all, pool_size: int = 20, search_time_limit_s: float = 0.0
+) -> SqlStore:
     """Open a database, bring its tables up to date (one process at a time), and give the store.
 
     url     sqlite:///path, a bare path, ":memory:", or postgresql://…
+    search_time_limit_s  after which what a search, a history or a read asks of the database is broken off; 0: never
     raises  Unavailable when the database does not answer
     """
-    database = Database(url, pool_size)
+    database = Database(url, pool_size, search_time_limit_s)
     try:
         migrations.upgrade(database)
         with database.reading() as connection:
