@@ -6,6 +6,7 @@ holds at its edges and what follows from them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.access.actor import actors
@@ -108,6 +109,16 @@ class Governed:
         if self.machine.system:
             after["businessStatus"] = {"coding": [{"system": self.machine.system, "code": taken.to}]}
         return put(after)
+
+
+def follow(changes: Sequence[Change], by_type: Mapping[str, Callable[[Change], Iterable[Document]]]) -> list[Document]:
+    """The entries that follow from each change that left a resource, in order; of other types nothing does."""
+    return [
+        entry
+        for change in changes
+        if change.after is not None and change.resource_type in by_type
+        for entry in by_type[change.resource_type](change)
+    ]
 
 
 def keep(change: Change) -> None:

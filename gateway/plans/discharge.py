@@ -92,14 +92,6 @@ def is_discharge_plan(plan: Mapping[str, Any], base: str = BASE) -> bool:
     )
 
 
-def discharge_category(base: str = BASE) -> Document:
-    """The category by which a translation marks a discharge plan."""
-    return {
-        "coding": [{"system": code_system("care-plan-category", base), "code": CATEGORY, "display": "出院计划"}],
-        "text": "出院计划",
-    }
-
-
 def default_name(activity: Mapping[str, Any], base: str = BASE) -> str:
     """Which of the alliance's defaults an activity is, "" for what the source said."""
     return _extension_code(activity, extension("alliance-default", base))

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
-from gateway.interactions.governed import put
+from gateway.interactions.governed import follow, put
 from gateway.plans.discharge import default_name, defaults, is_default, is_discharge_plan, is_silent, origin
 from gateway.plans.due import compare, standing
 from gateway.plans.further import PLAN_ENDED, is_successor
@@ -127,38 +128,34 @@ class Plans:
 
     def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
         """What follows from these changes, as further entries of the same transaction."""
-        return Effects(self.follow(changes, transaction))
+        of = {"Task": self._of_task, "CarePlan": self._of_plan, "Encounter": self._of_stay}
+        entries = follow(changes, {kind: partial(one, transaction=transaction) for kind, one in of.items()})
+        return Effects([*entries, *self._of_added(changes, entries, transaction)])
 
-    def follow(self, changes: Sequence[Change], transaction: Transaction) -> list[Document]:
-        """The consequence's entries."""
-        entries: list[Document] = []
-        asked: set[str] = set()  # plans of which a clinic is asked just now
+    def _of_added(
+        self, changes: Sequence[Change], entries: Sequence[Document], transaction: Transaction
+    ) -> Iterator[Document]:
+        """Deeds that come to a plan of which nobody is asked just now. entries: what follows from the changes already."""
+        new = [
+            change.after for change in changes if change.resource_type == "Task" and not change.before and change.after
+        ]
+        posted = [entry["resource"] for entry in entries if entry["request"]["method"] == "POST"]
+        requests = [task for task in (*new, *posted) if code_of(task, self.options.base) == TAKE_UP]
+        asked = {plan for task in requests for plan in plans_of(task)}
         added: dict[str, list[Document]] = {}
-        for change in changes:
-            if change.after is None:
-                continue
-            if change.resource_type == "Task" and (code := code_of(change.after, self.options.base)):
-                entries += self._of_task(change, code, transaction)
-                if change.before is None:
-                    for plan in plans_of(change.after):
-                        asked |= {plan} if code == TAKE_UP else set()
-                        added.setdefault(plan, []).extend([change.after] if code == ACTIVITY else [])
-            elif change.resource_type == "CarePlan" and change.before:
-                if is_discharge_plan(change.after, self.options.base):
-                    entries += self._of_plan(change, transaction)
-            elif change.resource_type == "Encounter" and change.before:
-                entries += self._of_stay(change, transaction)
-        for entry in entries:
-            if entry["request"]["method"] == "POST" and code_of(entry["resource"], self.options.base) == TAKE_UP:
-                asked |= set(plans_of(entry["resource"]))
+        for task in new:
+            for plan in plans_of(task) if code_of(task, self.options.base) == ACTIVITY else ():
+                added.setdefault(plan, []).append(task)
         for plan, tasks in added.items():
             if plan not in asked:
-                entries += self.offer.added(tasks, plan, transaction)
-        return entries
+                yield from self.offer.added(tasks, plan, transaction)
 
-    def _of_task(self, change: Change, code: str, transaction: Transaction) -> Iterator[Document]:
-        assert change.after is not None
-        kind, task = self.tasks.kind(code), change.after
+    def _of_task(self, change: Change, transaction: Transaction) -> Iterator[Document]:
+        task = change.after or {}
+        code = code_of(task, self.options.base)
+        if not code:
+            return
+        kind = self.tasks.kind(code)
         taken = kind.taken(change)
         if change.before is None:
             if transaction.principal.role != "source" or is_successor(task, self.options.base):
@@ -192,8 +189,8 @@ class Plans:
                     yield put({**team, "participant": participants})
 
     def _of_plan(self, change: Change, transaction: Transaction) -> Iterator[Document]:
-        assert change.before is not None
-        assert change.after is not None
+        if not change.before or not change.after or not is_discharge_plan(change.after, self.options.base):
+            return
         if change.after.get("status") in OVER:
             if change.before.get("status") not in OVER:
                 for code, task in self.tasks.unfinished(change.reference, transaction):
@@ -219,9 +216,10 @@ class Plans:
 
     def _of_stay(self, change: Change, transaction: Transaction) -> Iterator[Document]:
         """The hospital says that the patient was discharged to another institution."""
-        assert change.after is not None
-        to = (change.after.get("hospitalization") or {}).get("destination") or {}
-        if "reference" not in to or to == ((change.before or {}).get("hospitalization") or {}).get("destination"):
+        if not change.before or not change.after:
+            return
+        was, to = ((one.get("hospitalization") or {}).get("destination") or {} for one in (change.before, change.after))
+        if "reference" not in to or to == was:
             return
         clause = Clause("encounter", "reference", (Value(change.reference, system="Encounter", code=change.id),))
         for version in transaction.search(Query("CarePlan", (clause,), count=100)).matches:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gateway.access.actor import organisation_codes
@@ -20,7 +21,7 @@ from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden, Invalid, Issue
 from gateway.interactions.change import Change, Effects
 from gateway.interactions.document import instant
-from gateway.interactions.governed import Governed, keep, put
+from gateway.interactions.governed import Governed, follow, keep, put
 from gateway.referral.transitions import first_state, is_referral, is_referral_task, machine
 from gateway.search.query import Clause, Query, Value
 from gateway.store.contract import Transaction
@@ -79,22 +80,14 @@ class Referral:
 
     def consequence(self, changes: Sequence[Change], transaction: Transaction) -> Effects:
         """What follows from these changes, as further entries of the same transaction."""
-        return Effects(self.follow(changes, transaction))
-
-    def follow(self, changes: Sequence[Change], transaction: Transaction) -> list[Document]:
-        """The consequence's entries."""
-        entries: list[Document] = []
-        for change in changes:
-            if change.after is None:
-                continue
-            if change.resource_type == "Task" and is_referral_task(change.after, self.base):
-                entries += self._of_task(change, changes, transaction)
-            elif change.resource_type == "ServiceRequest" and is_referral(change.after, self.base):
-                entries += self._of_request(change, changes, transaction)
-        return entries
+        tasks = partial(self._of_task, changes=changes, transaction=transaction)
+        requests = partial(self._of_request, changes=changes, transaction=transaction)
+        return Effects(follow(changes, {"Task": tasks, "ServiceRequest": requests}))
 
     def _of_task(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
         assert change.after is not None
+        if not is_referral_task(change.after, self.base):
+            return
         kind = self._kind
         now = kind.state(change.after)
         request = focus(change.after, changes, transaction)
@@ -114,6 +107,8 @@ class Referral:
 
     def _of_request(self, change: Change, changes: Sequence[Change], transaction: Transaction) -> Iterator[Document]:
         assert change.after is not None
+        if not is_referral(change.after, self.base):
+            return
         reference, status = f"ServiceRequest/{change.id}", str(change.after.get("status", ""))
         if any(c.resource_type == "Task" and _focuses(c.after, reference) for c in changes):
             return

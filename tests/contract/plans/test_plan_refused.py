@@ -247,7 +247,7 @@ def test_the_plan_is_taken_up_or_refused_whoever_is_first(door: Door) -> None:
 
 
 def test_a_deed_reported_while_the_plan_is_withdrawn_is_done_or_cancelled_and_never_both(door: Door) -> None:
-    for _ in range(20):
+    for _ in range(10):
         send(door, discharge("每天换药"))
         asked = take_up(door)
         first = next(task for task in tasks(door, "plan-activity") if task["status"] == "requested")

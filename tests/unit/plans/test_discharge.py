@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.fhir.canonical import ORGANISATION, extension
+from gateway.fhir.canonical import ORGANISATION, code_system, extension
 from gateway.fhir.check import check
 from gateway.fhir.document import read, write
-from gateway.plans.discharge import complete, discharge_category
+from gateway.plans.discharge import CATEGORY, complete
 from gateway.plans.due import standing
 from gateway.plans.planned import Options
 
@@ -30,7 +30,7 @@ def discharge(*texts: str, receiver: bool = True, clinic: str = "99000002") -> d
         "identifier": [{"system": "http://alliance.example/gateway/sid/99000001/discharge-plan", "value": "ZY0001"}],
         "status": "active",
         "intent": "plan",
-        "category": [discharge_category()],
+        "category": [{"coding": [{"system": code_system("care-plan-category"), "code": CATEGORY}]}],
         "subject": {"reference": "urn:uuid:patient"},
         "encounter": {"reference": "urn:uuid:encounter"},
         "period": {"start": "2026-11-10"},
