@@ -33,7 +33,7 @@ CHINESE: Mapping[str, str] = {
     "%d requests are carried out one by one (%s)": "%d 个请求改为逐个执行（%s）",
     "%s breaks R4 or a profile at %s": "%s 不合 R4 或 profile，位置：%s",
     "SearchParameter/%s is not used: %s": "SearchParameter/%s 不起作用：%s",
-    "expunge: %s removed %d versions of %s": "expunge：%s 清除了 %d 个版本，属于 %s",
+    "expunge: %s removed %d versions of %s": "彻底清除：%s 清除了 %d 个版本，属于 %s",
     "%s is no FHIR resource in JSON: it is passed over": "%s 不是 JSON 格式的 FHIR 资源，已跳过",
     "plans: %d further tasks have come into the window": "计划：又有 %d 个任务到了下发的时候",
     # SIGHUP

@@ -43,7 +43,12 @@ class Settings(BaseSettings):
     """What may differ between two installations. Units stand last in the names; order is that of the README."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore", hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     # where things are kept
@@ -460,11 +465,21 @@ _WRONG_ZH = {
     "float_parsing": "应为数字",
     "bool_parsing": "应为 true 或 false",
     "literal_error": "应为 {expected}",
-    "greater_than": "应大于 {gt}",
-    "greater_than_equal": "不能小于 {ge}",
+    "finite_number": "应为有限的数字",
+    "greater_than": "应大于 {gt:g}",
+    "greater_than_equal": "不能小于 {ge:g}",
     "less_than_equal": "不能大于 {le}",
     "string_pattern_mismatch": "应为 +08:00 这样的写法",
 }
+
+
+def _values_zh(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """What pydantic says about the limits, its English list of choices as a Chinese one."""
+    values = dict(detail.get("ctx", {}))
+    if "expected" in values:
+        first, _, last = str(values["expected"]).replace("'", "").rpartition(" or ")
+        values["expected"] = f"{first.replace(', ', '、')} 或 {last}" if first else last
+    return values
 
 
 def _issue(detail: Mapping[str, Any]) -> Issue:
@@ -472,9 +487,9 @@ def _issue(detail: Mapping[str, Any]) -> Issue:
     told = detail.get("ctx", {}).get("error")
     ours = told.zh if isinstance(told, _Wrong) else ""
     if not detail["loc"]:
-        return Issue("value", f"设置互相矛盾：{ours or reason}。", f"Settings contradict each other: {reason}.")
+        return Issue("value", f"设置互相矛盾：{ours or '请逐项核对'}。", f"Settings contradict each other: {reason}.")
     name = variable(str(detail["loc"][0]))
-    reason_zh = ours or _WRONG_ZH.get(detail["type"], reason).format(**detail.get("ctx", {}))
+    reason_zh = ours or _WRONG_ZH.get(detail["type"], "不合要求").format(**_values_zh(detail))
     return Issue(
         "value",
         f"环境变量 {name} 的值不可用：{reason_zh}。请改正，或删去它以使用默认值；gateway config 列出每一项。",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -197,6 +198,27 @@ def test_every_setting_is_told_in_both_languages() -> None:
         assert any("一" <= letter <= "鿿" for letter in field.title), name
         assert field.description, name
         assert not any("一" <= letter <= "鿿" for letter in field.description), name
+
+
+@pytest.mark.parametrize("value", ["?", "-7", "0.5", "inf", "a,b"])
+def test_no_refusal_mixes_english_into_its_chinese(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """Names of settings, values and types stay; words of a sentence do not."""
+    for name in settings.Settings.model_fields:
+        monkeypatch.setenv(settings.variable(name), value)
+    with pytest.raises(Invalid) as caught:
+        settings.read()
+    zh = {issue.expression[0]: issue.zh for issue in caught.value.issues if issue.expression}
+    assert len(zh) > 10
+    for text in zh.values():
+        assert not re.search(r"\b(or|and|should|must|input|be|than|valid|equal)\b|'", text, re.ASCII), text
+    assert zh["GATEWAY_LANGUAGE"].startswith("环境变量 GATEWAY_LANGUAGE 的值不可用：应为 zh 或 en。")
+    assert "debug、info、warning 或 error" in zh["GATEWAY_LOG_LEVEL"]
+
+
+def test_a_time_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_LEASE_S", "inf")
+    with pytest.raises(Invalid, match="finite"):
+        settings.read()
 
 
 def test_every_list_is_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
