@@ -64,14 +64,18 @@ def serve(application: FastAPI, settings: Settings) -> None:
     """Serve HTTP until SIGINT or SIGTERM; what is under way is finished first."""
     import uvicorn
 
+    from gateway.rest import wire
+
     uvicorn.run(
-        application,
+        wire.dated(application),
+        http=wire.Protocol,
         host=settings.host,
         port=settings.port,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=10,
         server_header=False,
+        date_header=False,
     )
 
 

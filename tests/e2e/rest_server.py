@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from gateway.interactions.door import Door
 from gateway.interactions.operation import Operations
+from gateway.rest import wire
 from gateway.rest.application import FhirApplication, mount
 
 
@@ -23,7 +24,10 @@ def serving(door: Door, operations: Operations | None = None) -> Iterator[str]:
     application = FhirApplication(door, operations=operations)
     mount(app, application)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off"))
+    config = uvicorn.Config(
+        wire.dated(app), http=wire.Protocol, log_level="warning", access_log=False, lifespan="off", date_header=False
+    )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     deadline = time.monotonic() + 10
