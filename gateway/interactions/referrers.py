@@ -1,11 +1,11 @@
 """Who refers to what is to be deleted: a deletion that would leave references behind is refused. FHIR R4 http.html#delete.
 
 Promise   what a search finds by any reference parameter does not lose its target: a deletion asks the index, in its own
-          transaction, and so costs nothing where nothing is deleted
+          transaction, and so costs nothing where nothing is deleted. It waits for who is just writing a reference, and who comes
+          later waits for it (held, hold_alone): none slips between
           Provenance and AuditEvent do not count: they tell what was done to a resource, and stand when it is gone
-Bounds    references that no search parameter covers (in extensions, for one) are not seen; on PostgreSQL, neither is one
-          that another transaction writes at the very same moment: to exclude it, every write would have to lock what it
-          refers to, and messages about one patient would wait for each other
+Bounds    references that no search parameter covers (in extensions, for one) are not seen; where references may dangle by setting,
+          neither is one that another transaction of PostgreSQL writes at the very same moment
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def refuse_referred(going: Collection[Named], staying: Collection[Named], within
     staying  of what is written: its new documents are judged for themselves, they may not refer to what goes
     raises   Conflict with an issue for each, naming the first few that refer to it
     """
+    within.hold_alone(going)
     aside = {*going, *staying}
     issues = []
     for kind, id in sorted(going):

@@ -227,7 +227,7 @@ def refuse_dangling(
                         (at,),
                     )
                 )
-    there = within.existing(wanted) - going if wanted else set()
+    there = within.held(wanted) - going if wanted else set()
     for (resource_type, id), places in wanted.items():
         if (resource_type, id) not in there:
             issues += [

@@ -216,6 +216,12 @@ class Transaction(Protocol):
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         """Those of the (type, id) pairs that are there and not deleted; nothing is locked."""
 
+    def held(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """As existing(), and none of them is deleted before this transaction has ended; others may change and hold them."""
+
+    def hold_alone(self, references: Iterable[tuple[str, str]]) -> None:
+        """Wait for all who hold one of these by held(), and let nobody begin to before this transaction has ended."""
+
     def referrers(
         self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int, seen: bool = False
     ) -> list[tuple[str, str]]:

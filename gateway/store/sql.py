@@ -114,6 +114,12 @@ class SqlTransaction:
     def existing(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
         return versions.existing(self._connection, references)
 
+    def held(self, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        return versions.held(self._connection, references)
+
+    def hold_alone(self, references: Iterable[tuple[str, str]]) -> None:
+        versions.hold_alone(self._connection, references)
+
     def referrers(
         self, resource_type: str, id: str, parameters: Iterable[tuple[str, str]], limit: int, seen: bool = False
     ) -> list[tuple[str, str]]:

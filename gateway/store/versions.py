@@ -43,7 +43,7 @@ class Located(NamedTuple):
 
 
 def current(connection: Connection, references: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Located]:
-    """The current versions of (type, id) pairs, locked for update in sorted order."""
+    """The current versions of (type, id) pairs, locked for update in sorted order. Others may refer to them meanwhile."""
     wanted = sorted(set(references))
     found: dict[tuple[str, str], Located] = {}
     for start in range(0, len(wanted), _BATCH):
@@ -88,17 +88,35 @@ def _located(rows: Iterable[Sequence[Any]]) -> list[Located]:
 def _select_current(connection: Connection, where: str, values: Sequence[Any], locking: bool) -> list[Any]:
     statement = _CURRENT.format(where)
     if locking and connection.dialect.name == "postgresql":
-        statement += " FOR UPDATE OF r"
+        statement += " FOR NO KEY UPDATE OF r"
     return list(run(connection, statement, tuple(values)).fetchall())
 
 
 def existing(connection: Connection, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those of the (type, id) pairs that are there and not deleted, without a lock."""
+    return _there(connection, references, "")
+
+
+def held(connection: Connection, references: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """As existing(), and none of them is deleted before this transaction has ended; updates go on.
+
+    source  measured: a write on PostgreSQL takes as long as with existing()
+    """
+    return _there(connection, references, " FOR KEY SHARE" if connection.dialect.name == "postgresql" else "")
+
+
+def hold_alone(connection: Connection, references: Iterable[tuple[str, str]]) -> None:
+    """Wait for all who hold one of these by held(), and let nobody begin."""
+    if connection.dialect.name == "postgresql":
+        _there(connection, references, " FOR UPDATE")
+
+
+def _there(connection: Connection, references: Iterable[tuple[str, str]], locking: str) -> set[tuple[str, str]]:
     wanted = sorted(set(references))
     found: set[tuple[str, str]] = set()
     for start in range(0, len(wanted), _BATCH):
         where, values = _named(wanted[start : start + _BATCH])
-        statement = f"SELECT r.type, r.id, r.deleted FROM resource r WHERE {where}"
+        statement = f"SELECT r.type, r.id, r.deleted FROM resource r WHERE {where}{locking}"
         found |= {(kind, id) for kind, id, deleted in run(connection, statement, values).fetchall() if not deleted}
     return found
 

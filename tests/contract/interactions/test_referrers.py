@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -173,3 +176,80 @@ def test_a_referrer_that_may_not_be_seen_holds_and_is_not_named(store: SqlStore)
         delete(Door(SqlStore(store._database, restrict)), who)
     assert "Encounter refer to it" in refused.value.issues[0].en
     assert stay not in str(refused.value.issues)
+
+
+def test_a_deletion_waits_for_who_just_writes_a_reference(door: Door) -> None:
+    who = made(door, patient())
+    begun, failures = threading.Event(), list[Exception]()
+
+    def delete_meanwhile() -> None:
+        begun.wait(10)
+        try:
+            delete(door, who)
+        except Conflict as error:
+            failures.append(error)
+
+    with ThreadPoolExecutor(1) as pool, door.store.transaction(GATEWAY) as within:
+        door.transaction(bundle(entry("POST", "Encounter", encounter(who))), GATEWAY, within=within)
+        deleting = pool.submit(delete_meanwhile)
+        begun.set()
+        time.sleep(0.3)
+        assert not deleting.done()
+    deleting.result(10)
+    assert len(failures) == 1
+    door.read(*who.split("/"), GATEWAY)
+
+
+def test_a_reference_written_during_a_deletion_is_refused(door: Door) -> None:
+    who = made(door, patient())
+
+    def refer() -> None:
+        door.create(encounter(who), GATEWAY)
+
+    with ThreadPoolExecutor(1) as pool:
+        with door.store.transaction(GATEWAY) as within:
+            door.transaction(bundle(entry("DELETE", who)), GATEWAY, within=within)
+            referring = pool.submit(refer)
+            time.sleep(0.3)
+            assert not referring.done()
+        with pytest.raises(Invalid):
+            referring.result(10)
+
+
+def test_what_is_referred_to_may_change_meanwhile_on_postgresql(door: Door, database_url: str) -> None:
+    if not database_url.startswith("postgresql"):
+        pytest.skip("SQLite has one writer at a time")
+    who = made(door, patient())
+    with ThreadPoolExecutor(2) as pool, door.store.transaction(GATEWAY) as within:
+        door.transaction(bundle(entry("POST", "Encounter", encounter(who))), GATEWAY, within=within)
+        changed = {**patient(), "id": who.partition("/")[2], "gender": "female"}
+        updating = pool.submit(door.update, *who.split("/"), changed, GATEWAY)
+        assert updating.result(10).status == 200
+        referring = pool.submit(made, door, encounter(who))
+        assert referring.result(10).startswith("Encounter/")
+
+
+def test_of_writers_and_deleters_at_once_no_reference_is_left_behind(door: Door) -> None:
+    for _ in range(8):
+        who = made(door, patient())
+        start = threading.Barrier(3)
+
+        def refer(who: str = who, start: threading.Barrier = start) -> str:
+            start.wait(10)
+            try:
+                return made(door, encounter(who))
+            except Invalid:
+                return ""
+
+        def take(who: str = who, start: threading.Barrier = start) -> bool:
+            start.wait(10)
+            try:
+                return delete(door, who) == 204
+            except Conflict:
+                return False
+
+        with ThreadPoolExecutor(3) as pool:
+            writing = [pool.submit(refer) for _ in range(2)]
+            deleting = pool.submit(take)
+            referrers = [one.result(30) for one in writing]
+            assert deleting.result(30) is not any(referrers)
