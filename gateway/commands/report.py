@@ -125,6 +125,7 @@ def _begun(period: Period) -> None:
         )
     if today <= period.last:
         screen.note(
-            f"{period.first:%Y-%m} 尚未结束，以下为预览，月末后请重新生成。",
-            f"{period.first:%Y-%m} is not over: this is preliminary; make the report again when the month has ended.",
+            f"{period.first:%Y-%m} 尚未结束，以下为预览（MeasureReport.status 为 pending，并附说明），月末后请重新生成。",
+            f"{period.first:%Y-%m} is not over: this is preliminary (MeasureReport.status is pending, and its text says so); make the report again when "
+            "the month has ended.",
         )

@@ -20,6 +20,7 @@ from fhir.resources.R4B.measurereport import (
     MeasureReportGroupStratifierStratum,
     MeasureReportGroupStratifierStratumPopulation,
 )
+from fhir.resources.R4B.narrative import Narrative
 from fhir.resources.R4B.period import Period as PeriodElement
 from fhir.resources.R4B.quantity import Quantity
 
@@ -46,18 +47,21 @@ def measure_report(
     tallies: Sequence[Tally],
     names: Mapping[str, str],
     threshold: int,
+    is_over: bool = True,
 ) -> Document:
     """The summary report of one Measure, still without an id.
 
     at         the instant it speaks for; tallies: one for each of the Measure's groups
     names      of organisations, by code
     threshold  counts of people below it are masked (suppress.py)
+    is_over    whether the period is; while it still runs the report is pending, and its text says why
     """
     scoring = coded(measure["scoring"])
     pairs = zip(measure["group"], tallies, strict=True)
     return document(
         MeasureReport(
-            status="complete",
+            text=None if is_over else _preliminary(period, at),
+            status="complete" if is_over else "pending",
             type="summary",
             measure=f"{measure['url']}|{measure['version']}",
             date=written(at),
@@ -66,6 +70,16 @@ def measure_report(
             group=[_group(group, scoring, found, names, threshold) for group, found in pairs],
         )
     )
+
+
+def _preliminary(period: Period, at: str) -> Narrative:
+    days = f"{period.first.isoformat()} – {period.last.isoformat()}"
+    said = (
+        f"统计期 {days} 尚未结束：本报告为预览，截至 {at} 的数据，不作为统计结果；统计期结束后请重新生成。",
+        f"The period {days} is not over: this report is preliminary, as of {at}, and no result; make it again afterwards.",
+    )
+    paragraphs = "".join(f"<p>{text}</p>" for text in said)
+    return Narrative(status="generated", div=f'<div xmlns="http://www.w3.org/1999/xhtml">{paragraphs}</div>')
 
 
 def _group(group: Document, scoring: str, found: Tally, names: Mapping[str, str], threshold: int) -> MeasureReportGroup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,9 @@ def test_report_says_what_it_read_and_that_a_running_month_is_preliminary(data: 
     done = gateway("report", f"{date.today():%Y-%m}", **data)
     assert done.returncode == 0
     assert b"is not over" in done.stderr
+    bundle = json.loads(done.stdout)
+    assert {entry["resource"]["status"] for entry in bundle["entry"]} == {"pending"}
+    assert datetime.fromisoformat(bundle["timestamp"]) <= datetime.now(UTC)
     assert b"gateway.sqlite" in done.stderr.replace(b"\n", b"") or b".db" in done.stderr.replace(b"\n", b"")
     past = date.today().replace(day=1) - timedelta(days=40)
     assert b"is not over" not in gateway("report", f"{past:%Y-%m}", **data).stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,11 @@ def referral(id: str, direction: str, status: str, requester: str = "b") -> dict
     }  # fmt: skip
 
 
+DECEMBER_1 = datetime(2026, 12, 1, tzinfo=NOVEMBER.zone)  # the period is over
+
+
 def made(resources: list[dict[str, Any]], threshold: int = 1) -> dict[str, Any]:
-    return report(MEASURES, NOVEMBER, search_over([*organisations(), *resources]), threshold)
+    return report(MEASURES, NOVEMBER, search_over([*organisations(), *resources]), threshold, now=DECEMBER_1)
 
 
 def group(bundle: dict[str, Any], measure: str, number: int = 0) -> dict[str, Any]:
@@ -195,6 +199,43 @@ def test_no_patient_is_in_the_report_and_it_is_valid_r4() -> None:
     for entry in bundle["entry"]:
         assert [i.en for i in check(read(write(entry["resource"]))) if i.severity in ("error", "fatal")] == []
     assert [i.en for i in check(read(data)) if i.severity in ("error", "fatal")] == []
+
+
+def changed(resources: list[dict[str, Any]], at: str) -> list[dict[str, Any]]:
+    return [{**resource, "meta": {"lastUpdated": at}} for resource in resources]
+
+
+def test_a_month_that_still_runs_is_pending_says_why_and_lies_not_ahead() -> None:
+    stays = [stay(str(n), "2026-11-01", "2026-11-04") for n in range(6)]
+    resources = changed(stays, "2026-11-05T09:00:00.120+08:00")
+    resources[2]["meta"] = {"lastUpdated": "2026-11-06T01:00:00.5Z"}
+    search = search_over([*organisations(), *resources])
+    noon = datetime(2026, 11, 23, 12, tzinfo=NOVEMBER.zone)
+    bundle = report(MEASURES, NOVEMBER, search, now=noon)
+    assert bundle["timestamp"] == "2026-11-06T09:00:00.500+08:00"
+    for entry in bundle["entry"]:
+        found = entry["resource"]
+        assert (found["status"], found["date"]) == ("pending", bundle["timestamp"])
+        assert "尚未结束" in found["text"]["div"]
+        assert "is not over" in found["text"]["div"]
+        assert [i.en for i in check(read(write(found))) if i.severity in ("error", "fatal")] == []
+    later = report(MEASURES, NOVEMBER, search, now=noon + timedelta(days=3))
+    assert write(later) == write(bundle)  # the same data, the same bytes, whenever it is made
+    before = datetime(2026, 11, 2, tzinfo=NOVEMBER.zone)  # by a clock that goes wrong
+    assert report(MEASURES, NOVEMBER, search, now=before)["timestamp"] == "2026-11-02T00:00:00.000+08:00"
+    nothing = report(MEASURES, NOVEMBER, search_over([]), now=noon)
+    assert nothing["timestamp"] == "2026-11-01T00:00:00.000+08:00"
+
+
+def test_a_month_that_is_over_is_complete_as_of_its_end() -> None:
+    stays = changed([stay("1", "2026-11-01", "2026-11-04")], "2026-12-05T09:00:00.120+08:00")
+    search = search_over([*organisations(), *stays])
+    last = datetime(2026, 11, 30, 23, 59, 59, tzinfo=NOVEMBER.zone)
+    assert report(MEASURES, NOVEMBER, search, now=last)["entry"][0]["resource"]["status"] == "pending"
+    bundle = report(MEASURES, NOVEMBER, search, now=last + timedelta(seconds=1))
+    found = bundle["entry"][0]["resource"]
+    assert (found["status"], found["date"], "text" in found) == ("complete", "2026-11-30T23:59:59.999+08:00", False)
+    assert write(report(MEASURES, NOVEMBER, search, now=last + timedelta(days=90))) == write(bundle)
 
 
 def test_every_count_is_explained() -> None:
