@@ -9,11 +9,13 @@ from urllib.parse import urlencode
 
 from gateway.fhir import bundle
 from gateway.fhir.document import write
+from gateway.fhir.errors import Issue
 from gateway.fhir.outcome import outcome
 from gateway.fhir.principal import Principal
 from gateway.interactions import explain
 from gateway.interactions.search import PAGE_MARK, hits, search
 from gateway.interactions.view import view_of
+from gateway.search.hints import hints
 from gateway.store.contract import Transaction
 
 if TYPE_CHECKING:
@@ -46,14 +48,20 @@ def search_page(
     found = hits(page, door.base_url)
     if view:
         found = [hit._replace(content=view.of(hit.content, hit.mode == "match")) for hit in found]
+    if not query.after and query.count and (issues := hints(query)):
+        found.append(_told(door, issues))
     return bundle.searchset(found, links, page.total)
 
 
 def _explained(door: Door, place: str, pairs: Sequence[tuple[str, str]], principal: Principal, lenient: bool) -> bytes:
     """A searchset of the plan alone."""
     plan = explain.explain(door, place, pairs, principal, lenient)
-    told = bundle.Hit(f"{door.base_url}/OperationOutcome", write(outcome(explain.issues(plan))), "outcome")
-    return bundle.searchset([told], [("self", url(door, place, pairs))])
+    return bundle.searchset([_told(door, explain.issues(plan))], [("self", url(door, place, pairs))])
+
+
+def _told(door: Door, issues: Sequence[Issue]) -> bundle.Hit:
+    """What is said about a search, among its entries."""
+    return bundle.Hit(f"{door.base_url}/OperationOutcome", write(outcome(issues)), "outcome")
 
 
 def url(door: Door, where: str, pairs: Sequence[tuple[str, str]]) -> str:

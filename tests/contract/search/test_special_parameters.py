@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
 
@@ -122,6 +123,26 @@ def test_includes_go_on_by_iterate_and_end_in_circles(store: SqlStore) -> None:
     assert included(door, "Organization", ("_id", "o1"), ("_revinclude", "Patient:organization"), ("_revinclude:iterate", "Flag:subject")) == [
         "Patient/p", "Flag/f"]  # fmt: skip
     assert included(door, "Patient", ("_revinclude", "*")) == ["Flag/f"]
+
+
+def test_a_code_that_nothing_can_have_is_told_of_beside_what_is_found(store: SqlStore) -> None:
+    door = Door(store)
+    put(door, "Patient", "a", gender="male")
+    put(door, "Patient", "b", gender="female")
+    none, some, well = (
+        json.loads(search_page(door, "Patient", [("gender", text), ("_total", "accurate")], GATEWAY, lenient=False))
+        for text in ("女", "male,女", "male")
+    )
+    assert [entry["search"]["mode"] for entry in none["entry"]] == ["outcome"]
+    assert none["entry"][0]["resource"]["issue"][0]["severity"] == "warning"
+    assert [entry["search"]["mode"] for entry in some["entry"]] == ["match", "outcome"]
+    assert [entry["search"]["mode"] for entry in well["entry"]] == ["match"]
+    assert (none["total"], some["total"], well["total"]) == (0, 1, 1)
+    counted = json.loads(
+        search_page(door, "Patient", [("gender", "女"), ("_summary", "count")], GATEWAY, lenient=False)
+    )
+    assert counted["total"] == 0
+    assert "entry" not in counted
 
 
 def test_the_plan_is_for_operators_and_shows_no_value(store: SqlStore) -> None:
