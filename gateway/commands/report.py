@@ -63,13 +63,16 @@ def report(
     if json:
         screen.as_json(
             [
-                one._asdict() | {"excluded": {name: {"zh": why.zh, "en": why.en} for name, why in one.excluded.items()}}
+                one._asdict()
+                | {"excluded": {name: {"zh": why.zh, "en": why.en} for name, why in one.excluded.items()}}
+                | {"seen": {name: where._asdict() for name, where in one.seen.items()}}
                 for one in found
             ]
         )
         return
     screen.table(
-        [("指标 · 分组 · 人群", "measure · group · population"), ("资源", "resource"), ("计入，或为何不计", "counted, or why not")],
+        [("指标 · 分组 · 人群", "measure · group · population"), ("资源", "resource"), ("日期", "date"),
+         ("来源", "source"), ("计入，或为何不计", "counted, or why not")],
         [row for one in found for row in _rows(one)],
         whole=("resource",),
     )  # fmt: skip
@@ -77,17 +80,18 @@ def report(
         _empty(period)
 
 
-def _rows(one: Explanation) -> Iterator[tuple[str, str, str]]:
-    """One population: how many, then a line for each resource, so that its id can be copied."""
+def _rows(one: Explanation) -> Iterator[tuple[str, str, str, str, str]]:
+    """One population: how many, then a line for each resource, so that its id can be copied, with the day and the source
+    by which the institution finds it in its own system; no word of the person."""
     from gateway import screen
 
     named = "\n".join((one.title, one.measure, f"{one.display} · {one.population}"))
     counts = (len(one.counted), len(one.excluded))
-    yield named, "", screen.said("计入 {}，未计入 {}", "{} counted, {} left out").format(*counts)
+    yield named, "", "", "", screen.said("计入 {}，未计入 {}", "{} counted, {} left out").format(*counts)
     for reference in one.counted:
-        yield "", reference, screen.said("计入", "counted")
+        yield "", reference, *one.seen[reference], screen.said("计入", "counted")
     for reference, why in one.excluded.items():
-        yield "", reference, screen.said(why.zh, why.en)
+        yield "", reference, *one.seen[reference], screen.said(why.zh, why.en)
 
 
 def _empty(period: Period) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from calendar import monthrange
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import NamedTuple
 
@@ -22,6 +22,16 @@ from gateway.measures.criteria import Document, Period, Search, Why, filled, sel
 from gateway.measures.definition import coded
 
 
+class Seen(NamedTuple):
+    """Where to look a resource up, without a word of the person: the day by which it counts, and who said it.
+
+    source  name of the source whose message made it; otherwise the code of the institution that asked
+    """
+
+    date: str
+    source: str
+
+
 class Explanation(NamedTuple):
     """Who stands behind one number: for operators of the alliance, never part of the report."""
 
@@ -30,8 +40,9 @@ class Explanation(NamedTuple):
     population: str
     counted: list[str]
     excluded: dict[str, Why]
-    title: str = ""  # the measure's
-    display: str = ""  # the group's
+    seen: dict[str, Seen]
+    title: str  # the measure's
+    display: str  # the group's
 
 
 def month(text: str, zone: str = "+08:00") -> Period:
@@ -96,21 +107,44 @@ def _as_of(seen: Sequence[datetime], now: datetime, period: Period) -> str:
 def explain(measures: Sequence[Document], period: Period, search: Search) -> Iterator[Explanation]:
     """For each count who was counted, and who came near and why not."""
     codes, _ = organisation_codes(search)
+    looked_up: dict[str, Seen] = {}
+
+    def noted(query: str) -> Iterator[Document]:
+        for resource in search(query):
+            looked_up[f"{resource['resourceType']}/{resource['id']}"] = _seen(resource, codes, period)
+            yield resource
+
     for measure in sorted(measures, key=lambda m: (m["url"], m["version"])):
         for group in measure["group"]:
-            found = tally(group, period, search, codes)
+            found = tally(group, period, noted, codes)
             for population in group["population"]:
                 name = coded(population["code"])
                 if name not in found.populations:
                     continue
                 counted = found.members(name)
-                excluded = _near(population["criteria"], period, search)
+                excluded = _near(population["criteria"], period, noted)
                 excluded |= found.populations[name].excluded
                 left = {reference: why for reference, why in sorted(excluded.items()) if reference not in counted}
                 title = str(measure.get("title") or measure["id"])
                 yield Explanation(
-                    str(measure["id"]), coded(group.get("code")), name, counted, left, title, _shown(group.get("code"))
+                    str(measure["id"]),
+                    coded(group.get("code")),
+                    name,
+                    counted,
+                    left,
+                    {reference: looked_up[reference] for reference in (*counted, *left)},
+                    title,
+                    _shown(group.get("code")),
                 )
+
+
+def _seen(resource: Document, codes: Mapping[str, str], period: Period) -> Seen:
+    stay = resource.get("period") or {}
+    at = str(resource.get("authoredOn") or stay.get("end") or stay.get("start") or "")
+    day = period.day(at)
+    source = str(resource.get("meta", {}).get("source", "")).partition("#")[0].rpartition("/")[2]
+    asked_by = resource.get("requester") or resource.get("serviceProvider") or {}
+    return Seen(day.isoformat() if day else at, source or codes.get(str(asked_by.get("reference", "")), ""))
 
 
 def _shown(concept: Document | None) -> str:

@@ -227,6 +227,19 @@ def test_a_month_that_still_runs_is_pending_says_why_and_lies_not_ahead() -> Non
     assert nothing["timestamp"] == "2026-11-01T00:00:00.000+08:00"
 
 
+def test_the_explanation_says_where_to_look_a_resource_up_and_nothing_of_the_person() -> None:
+    told = stay("1", "2026-10-30T08:00:00+08:00", "2026-11-04T17:00:00Z")  # the fifth in the alliance's zone
+    told |= {"meta": {"source": "http://alliance.example/gateway/source/north-his"}, "subject": {"display": "诸葛无名"}}
+    found = list(
+        explain(MEASURES, NOVEMBER, search_over([*organisations(), told, stay("2", "2026-11-20", "2026-12-02")]))
+    )
+    discharges = next(one for one in found if one.measure == "discharges")
+    assert discharges.seen == {"Encounter/1": ("2026-11-05", "north-his"), "Encounter/2": ("2026-12-02", "99000001")}
+    for one in found:
+        assert set(one.seen) == {*one.counted, *one.excluded}
+    assert "诸葛" not in str(found)
+
+
 def test_a_month_that_is_over_is_complete_as_of_its_end() -> None:
     stays = changed([stay("1", "2026-11-01", "2026-11-04")], "2026-12-05T09:00:00.120+08:00")
     search = search_over([*organisations(), *stays])
@@ -254,6 +267,7 @@ def test_every_count_is_explained() -> None:
         "Encounter/open": "its status is in-progress; counted are finished",
     }
     assert found["plans-taken-up-48h", "numerator"].excluded["Task/slow"].zh == "接收晚于48小时"
+    assert found["plans-taken-up-48h", "numerator"].seen["Task/slow"] == ("2026-11-03", "99000001")
     bundle = report(MEASURES, NOVEMBER, search, 1)
     for entry in bundle["entry"]:
         for reported in entry["resource"]["group"]:
