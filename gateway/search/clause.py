@@ -14,7 +14,7 @@ from gateway.fhir.errors import NotFound, Unsupported
 from gateway.fhir.path import compile_path
 from gateway.search.parameters import ALIASES, Parameter, parameter, parameters
 from gateway.search.query import Clause, Value
-from gateway.search.refusal import FORMS, bad, nearest, shown, too_much, unknown, unsupported
+from gateway.search.refusal import FORMS, INSTEAD, bad, nearest, shown, too_much, unknown, unsupported
 from gateway.search.value import read_value, split, unescape
 from gateway.terminology.contract import Terminology
 
@@ -100,9 +100,11 @@ class _Reader:
         if code == "near" and found.expression and not colon:
             return Clause("near", "near", self.values("near", self.text))
         if found.kind not in MODIFIERS or not found.expression:
-            raise unsupported(
-                self.whole, f"{found.kind} 类型的参数不支持", f"{found.kind} parameters are not supported: leave it out"
+            zh, en = INSTEAD.get(code) or (
+                f"{found.kind} 类型的参数不支持，请去掉",
+                f"{found.kind} parameters are not supported: leave it out",
             )
+            raise unsupported(self.whole, zh, en)
         return self.plain(types, found, modifier, bool(colon))
 
     # one parameter

@@ -14,7 +14,7 @@ from gateway.fhir.errors import GatewayError, Issue, Unsupported
 from gateway.search.clause import Context, Types, clause
 from gateway.search.parameters import ALIASES, Parameter, parameter, parameters
 from gateway.search.query import Clause, Include, Query, Sort
-from gateway.search.refusal import bad, shown, too_much, unknown, unsupported
+from gateway.search.refusal import INSTEAD, bad, shown, too_much, unknown, unsupported
 
 Handling = Literal["strict", "lenient"]
 
@@ -119,6 +119,12 @@ class _Reader:
             self.applied.append((name, text))
 
     def result(self, plain: str, name: str, text: str) -> None:
+        if name != plain and plain not in ("_include", "_revinclude"):
+            raise unsupported(
+                name,
+                "该参数没有修饰符" + ("；降序写作 _sort=-参数" if plain == "_sort" else "，请去掉"),
+                "it takes no modifier" + ("; descending is _sort=-parameter" if plain == "_sort" else ": leave it out"),
+            )
         if plain == "_count":
             self.count = _count(text)
             self.applied.append((name, str(self.count)))
@@ -149,12 +155,22 @@ class _Reader:
                 "contained resources are not searched: search the resources that hold them",
             )
         elif not (plain in ("_summary", "_contained") and text == "false"):
-            raise unsupported(name, "不支持该结果参数，请去掉", "the result parameter is not supported; leave it out")
+            zh, en = INSTEAD.get(plain) or (
+                "它只决定应答的样式，此处不适用，请去掉",
+                "it only shapes an answer and means nothing here: leave it out",
+            )
+            raise unsupported(name, zh, en)
         self.applied.append((name, text))
 
     def sorts(self, text: str) -> Iterable[Sort]:
         for part in text.split(","):
             code = part.removeprefix("-")
+            if ":" in code:
+                raise bad(
+                    "_sort",
+                    "升序写参数名，降序在其前加 -，如 -date",
+                    "a parameter's name, with a - before it for descending, as in -date",
+                )
             found = self.known(self.types, code, "_sort")
             if found.kind not in SORTABLE or not found.expression:
                 raise unsupported(

@@ -21,6 +21,32 @@ FORMS = {
     "near": ("应为 纬度|经度 或 纬度|经度|距离|km", "expected latitude|longitude or latitude|longitude|distance|km"),
 }  # fmt: skip
 
+_PAGED = (
+    "翻页请用应答中的 next 链接，每页个数用 _count",
+    "pages are reached by the link next of the answer, their size is _count",
+)
+
+# What R4, another version or another server has and this one has not, with what to do instead; the nearest name would mislead.
+INSTEAD = {
+    "_filter": (
+        "不支持 _filter；请写成普通参数：都要满足的以 & 连接，满足其一的在值中以逗号分隔，跨资源的用链或 _has",
+        "_filter is not supported; write plain parameters: joined by & where all must hold, commas in the value where one of several, "
+        "chains and _has for what stands in other resources",
+    ),
+    "_query": ("没有命名查询 (named query)；请写成普通参数", "there are no named queries: write plain parameters"),
+    "_graph": (
+        "不支持 _graph；请用 _include、_revinclude，或 Patient/…/$everything",
+        "_graph is not supported: use _include and _revinclude, or Patient/…/$everything",
+    ),
+    "_score": ("检索结果不打分；请用 _sort=-_lastUpdated 等", "matches have no score: sort by another parameter, as in _sort=-_lastUpdated"),
+    "_since": ("_since 只用于 _history 与 $everything；检索请用 _lastUpdated=ge…", "_since is for _history and $everything: use _lastUpdated=ge…"),
+    "_at": ("_at 只用于 _history；检索只看当前版本", "_at is for _history: a search sees current versions only"),
+    "_type": ("_type 只用于跨类型检索，此处网址已写明类型；请去掉", "_type is for a search over types, and the URL names one: leave it out"),
+    "_in": ("_in 属于 FHIR R5；请用 _list，或链与 _has", "_in is of FHIR R5: use _list, or chains and _has"),
+    "_maxresults": ("_maxresults 属于 FHIR R5；请用 _count", "_maxresults is of FHIR R5: use _count"),
+    **dict.fromkeys(("_page", "page", "_offset", "offset", "_skip", "_getpages", "_getpagesoffset"), _PAGED),
+}  # fmt: skip
+
 
 def unsupported(name: str, zh: str, en: str, status: int | None = None) -> Unsupported:
     place = _place(name)
@@ -50,7 +76,9 @@ def too_much(name: str, zh: str, en: str) -> Invalid:
 
 
 def unknown(whose: str, code: str, whole: str, known: Iterable[str]) -> Unsupported:
-    """No such parameter, and the nearest one that there is."""
+    """No such parameter, and what to use instead: of what is known elsewhere that, else the nearest one that there is."""
+    if code in INSTEAD:
+        return unsupported(whole, *INSTEAD[code])
     near, named = nearest(code, known), shown(code)
     return unsupported(
         whole,

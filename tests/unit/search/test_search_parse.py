@@ -191,6 +191,29 @@ def test_what_cannot_be_asked_of_an_observation_is_refused_by_name(name: str, te
     assert issue.expression == (name,)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "instead"),
+    [
+        ("_filter", "name eq x", "_has"),
+        ("_query", "x", "plain parameters"),
+        ("_graph", "x", "$everything"),
+        ("_containedType", "contained", "that hold them"),
+        ("_page", "2", "next"),
+        ("_offset", "20", "next"),
+        ("_since", "2020", "_lastUpdated=ge"),
+        ("_type", "Patient", "leave it out"),
+        ("_sort", "_score", "_sort=-_lastUpdated"),
+        ("_sort", "name:desc", "-date"),
+        ("_sort:desc", "name", "_sort=-"),
+        ("_count:max", "5", "no modifier"),
+    ],
+)
+def test_what_is_known_elsewhere_is_refused_with_what_to_use_instead(name: str, text: str, instead: str) -> None:
+    (issue,) = refusal("Patient", (name, text)).issues
+    assert instead in issue.en
+    assert "did you mean" not in issue.en
+
+
 def test_missing_takes_a_truth() -> None:
     found = clause("Patient", "birthdate:missing", "true")
     assert (found.modifier, found.values[0].text) == ("missing", "true")
