@@ -175,7 +175,12 @@ def govern(
     for name in KEPT:
         if name in before and name not in after:
             after[name] = before[name]
-    if before.get("identifier"):  # numbers by which partners answer are never lost
+    gives_way = state_of(machine, before).kind == "end" and all(
+        n in before.get("identifier", ()) for n in after.get("identifier", ())
+    )
+    if (
+        before.get("identifier") and not gives_way
+    ):  # numbers by which partners answer are never lost, but to a successor
         after["identifier"] = [
             *before["identifier"],
             *(n for n in after["identifier"] if n not in before["identifier"]),

@@ -29,6 +29,9 @@ from gateway.store.contract import Transaction
 Document = dict[str, Any]
 
 
+_GIVEN_UP = ("revoked", "entered-in-error")  # ServiceRequest.status
+
+
 @dataclass(frozen=True, slots=True)
 class Referral:
     """The referral's rules and consequence under one alliance's names. zone: of the instants it writes."""
@@ -93,7 +96,7 @@ class Referral:
         request = focus(change.after, changes, transaction)
         taken = kind.taken(change)
         if change.before is None:
-            self._check_new(change, request, changes, transaction)
+            yield from self._succeed(self._check_new(change, request, transaction), request)
         elif taken is None:
             return
         yield kind.record(change.after, taken, transaction)
@@ -113,6 +116,7 @@ class Referral:
         if any(c.resource_type == "Task" and _focuses(c.after, reference) for c in changes):
             return
         if change.before is None:
+            self._refuse_second(change, transaction)
             state = first_state(status, self.base)
             if state is not None:
                 yield self._task_for(change, state.status, transaction)
@@ -120,10 +124,11 @@ class Referral:
         if status == change.before.get("status"):
             return
         kind, table = self._kind, machine(self.base)
-        for task in self._tasks(reference, transaction):
-            now = kind.state(task)
-            if now.request == status:
-                continue
+        found = [(task, kind.state(task)) for task in self._tasks(reference, transaction)]
+        is_agreed = any(now.request == status for _, now in found)
+        for task, now in found:
+            if now.request == status or (now.kind == "end" and (is_agreed or status in _GIVEN_UP)):
+                continue  # what was refused or withdrawn binds nobody: another Task stands, or the placer gives up
             sides = kind.sides(task, transaction) & {"placer"}
             same = [e for e in table.exits(now.name, sides) if table.states[e.to].request == status]
             if len({e.to for e in same}) != 1:
@@ -138,9 +143,38 @@ class Referral:
             reason = task.get("statusReason", {"text": "申请方变更了转诊申请的状态"})
             yield kind.moved(task, same[0], reason)
 
-    def _check_new(
-        self, change: Change, request: Document, changes: Sequence[Change], transaction: Transaction
-    ) -> None:
+    def _refuse_second(self, change: Change, transaction: Transaction) -> None:
+        """A number names one referral, whichever way it came (workflow I17)."""
+        numbers = [
+            ("ServiceRequest", str(one["system"]), str(one["value"]))
+            for one in (change.after or {}).get("identifier", ())
+            if one.get("system") and one.get("value")
+        ]
+        transaction.lock(f"{kind}?identifier={system}|{value}" for kind, system, value in numbers)
+        others = {("ServiceRequest", id) for ids in transaction.identified(numbers).values() for id in ids} - {
+            ("ServiceRequest", change.id)
+        }
+        for (_, id), version in sorted(transaction.standing(others).items()):
+            other = {} if version.deleted else read(version.content)
+            if is_referral(other, self.base) and other.get("status") != "entered-in-error":
+                raise Conflict(
+                    "duplicate",
+                    zh=f"该单号的转诊申请已有 ServiceRequest/{id}；请更新它，或用 If-None-Exist 按单号条件创建。",
+                    en=f"the referral with this number is there: ServiceRequest/{id}; update it, or create with If-None-Exist on the"
+                    " number.",
+                    at="ServiceRequest.identifier",
+                )
+
+    def _succeed(self, ended: Sequence[Document], request: Document) -> Iterator[Document]:
+        """A refused or withdrawn Task gives the referral's numbers to its successor: by them the partner answers it."""
+        for task in ended:
+            kept = [one for one in task.get("identifier", ()) if one not in request.get("identifier", ())]
+            if kept != task.get("identifier", []):
+                own = {"system": sid("alliance", "referral-task", self.base), "value": task["id"]}
+                yield put({**task, "identifier": kept or [own]})
+
+    def _check_new(self, change: Change, request: Document, transaction: Transaction) -> list[Document]:
+        """A new coordination Task: of a referral that stands, and the only one that is open. Returns those that ended."""
         assert change.after is not None
         if not request or not is_referral(request, self.base):
             raise Invalid(
@@ -149,7 +183,15 @@ class Referral:
                 en="the referral (ServiceRequest) in Task.focus does not exist; create it first or in the same transaction.",
                 at="Task.focus",
             )
-        reference = change.after["focus"]["reference"]
+        if request.get("status") in ("completed", *_GIVEN_UP):
+            raise Conflict(
+                "business-rule",
+                zh="该转诊申请已结束（ServiceRequest.status），不能再有新的协调任务；请另建转诊申请。",
+                en="this referral has ended (ServiceRequest.status): it gets no further Task; make a new referral.",
+                at="Task.focus",
+            )
+        reference = _target(change.after["focus"])
+        transaction.lock([f"referral Task of {reference}"])  # of two that come at once the second sees the first
         others = [t for t in self._tasks(reference, transaction) if t["id"] != change.id]
         open_ones = [t for t in others if self._kind.state(t).kind != "end"]
         if open_ones:
@@ -159,6 +201,7 @@ class Referral:
                 en=f"this referral already has its coordination Task/{open_ones[0]['id']}; update that one.",
                 at="Task.focus",
             )
+        return others
 
     def _task_for(self, change: Change, status: str, transaction: Transaction) -> Document:
         """The coordination Task of a ServiceRequest that came without one."""

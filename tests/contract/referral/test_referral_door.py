@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gateway.fhir.canonical import ORGANISATION, code_system
 from gateway.fhir.document import read
-from gateway.fhir.errors import Conflict, Forbidden, Invalid
+from gateway.fhir.errors import Conflict, Forbidden, GatewayError, Invalid
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door
 from gateway.referral.rule import Referral
@@ -265,3 +268,155 @@ def test_a_referrals_task_cannot_be_deleted(door: Door) -> None:
     _, task_id = new(door)
     with pytest.raises(Conflict, match="withdraw or discard"):
         door.delete("Task", task_id, CLINIC)
+
+
+def successor(door: Door, request_id: str, owner: str) -> str:
+    """The id of a Task by which the clinic asks another hospital."""
+    old = found(door, "Task", "focus", f"ServiceRequest/{request_id}")[0]
+    task = {name: old[name] for name in ("resourceType", "intent", "code", "focus", "for", "requester")}
+    version = door.create(
+        {**task, "status": "requested", "owner": {"reference": f"Organization/{owner}"}}, CLINIC
+    ).version
+    assert version is not None
+    return version.id
+
+
+def third_hospital(door: Door) -> Principal:
+    third = {
+        "resourceType": "Organization",
+        "id": "third",
+        "identifier": [{"system": ORGANISATION, "value": "99000003"}],
+    }
+    door.update("Organization", "third", third, GATEWAY)
+    return Principal("third", "99000003", "source")
+
+
+def test_a_rejected_referral_goes_to_another_hospital_that_answers_by_the_same_number(door: Door) -> None:
+    third = third_hospital(door)
+    request_id, first = new(door)
+    (number,) = get(door, "ServiceRequest", request_id)["identifier"]
+    with pytest.raises(Conflict, match="already has its coordination Task"):
+        successor(door, request_id, "third")
+    move(door, first, HOSPITAL, status="rejected", statusReason=REASON)
+    second = successor(door, request_id, "third")
+    answer = {
+        "resourceType": "Task",
+        "identifier": [number],
+        "status": "accepted",
+        "businessStatus": {"coding": [{"system": code_system("referral-state"), "code": "accepted"}]},
+        "intent": "order",
+    }
+    door.update("Task", "", answer, third, criteria=f"identifier={number['system']}|{number['value']}")
+    assert state(get(door, "Task", second)) == "accepted"
+    assert state(get(door, "Task", first)) == "rejected"
+    assert number not in get(door, "Task", first)["identifier"]
+    move(door, second, third, status="in-progress")
+    move(door, second, third, status="completed", output=OUTPUT)
+    move(door, second, CLINIC, "acked")
+    move(door, second, CLINIC, "closed")
+    assert get(door, "ServiceRequest", request_id)["status"] == "completed"
+    with pytest.raises(Conflict, match="has ended"):
+        successor(door, request_id, "hospital")
+
+
+def test_after_a_rejection_the_placer_may_give_up_but_not_claim_completion(door: Door) -> None:
+    request_id, task_id = new(door)
+    move(door, task_id, HOSPITAL, status="rejected", statusReason=REASON)
+    stored = get(door, "ServiceRequest", request_id)
+    with pytest.raises(Conflict, match="the referral is rejected"):
+        door.update("ServiceRequest", request_id, {**stored, "status": "completed"}, CLINIC)
+    door.update("ServiceRequest", request_id, {**stored, "status": "revoked"}, CLINIC)
+    assert get(door, "ServiceRequest", request_id)["status"] == "revoked"
+    assert state(get(door, "Task", task_id)) == "rejected"
+
+
+def test_withdrawing_the_second_task_revokes_the_request(door: Door) -> None:
+    third_hospital(door)
+    request_id, first = new(door)
+    move(door, first, HOSPITAL, status="rejected", statusReason=REASON)
+    second = successor(door, request_id, "third")
+    move(door, second, CLINIC, status="cancelled", statusReason=REASON)
+    assert get(door, "ServiceRequest", request_id)["status"] == "revoked"
+
+
+def test_a_number_names_one_referral(door: Door) -> None:
+    number = {"system": "http://alliance.example/gateway/sid/99000002/referral", "value": "SZ-1"}
+    numbered = request() | {"identifier": [number]}
+    door.create(numbered, CLINIC)
+    with pytest.raises(Conflict, match="is there: ServiceRequest/"):
+        door.create(numbered, CLINIC)
+    twice = [
+        {
+            "resource": {**numbered, "identifier": [{**number, "value": "SZ-2"}]},
+            "request": {"method": "POST", "url": "ServiceRequest"},
+        }
+    ]
+    with pytest.raises(Conflict, match="is there: ServiceRequest/"):
+        door.transaction({"resourceType": "Bundle", "type": "transaction", "entry": twice * 2}, CLINIC)
+    assert len(found(door, "ServiceRequest", "status", "active")) == 1
+    criteria = f"identifier={number['system']}|{number['value']}"
+    assert door.create(numbered, CLINIC, if_none_exist=criteria).status == 200
+
+
+def at_once(*acts: Callable[[], object]) -> list[Exception]:
+    """Do these at the same moment. Returns what was refused."""
+    refused: list[Exception] = []
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], object]) -> None:
+        barrier.wait()
+        try:
+            act()
+        except GatewayError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return refused
+
+
+def test_of_two_referrals_with_one_number_that_come_at_once_one_is_made(door: Door) -> None:
+    for round_number in range(10):
+        number = {"system": "urn:x:referral", "value": str(round_number)}
+        numbered = request() | {"identifier": [number]}
+        refused = at_once(*(lambda: door.create(numbered, CLINIC) for _ in range(3)))  # noqa: B023 - done within the round
+        assert len(refused) == 2
+        assert len(found(door, "ServiceRequest", "identifier", f"urn:x:referral|{round_number}")) == 1
+
+
+def test_of_two_hospitals_asked_at_once_after_a_rejection_one_is(door: Door) -> None:
+    third_hospital(door)
+    for _ in range(10):
+        request_id, first = new(door)
+        move(door, first, HOSPITAL, status="rejected", statusReason=REASON)
+        refused = at_once(*(partial(successor, door, request_id, who) for who in ("hospital", "third")))
+        assert len(refused) == 1
+        tasks = found(door, "Task", "focus", f"ServiceRequest/{request_id}")
+        assert sorted(state(task) for task in tasks) == ["rejected", "submitted"]
+
+
+def test_of_two_answers_at_once_one_counts(door: Door) -> None:
+    for _ in range(10):
+        _, task_id = new(door)
+        task = get(door, "Task", task_id)
+        accept = {
+            **task,
+            "status": "accepted",
+            "businessStatus": {"coding": [{"system": machine().system, "code": "accepted"}]},
+        }
+        reject = {
+            **task,
+            "status": "rejected",
+            "statusReason": REASON,
+            "businessStatus": {"coding": [{"system": machine().system, "code": "rejected"}]},
+        }
+        refused = at_once(
+            partial(door.update, "Task", task_id, accept, HOSPITAL),
+            partial(door.update, "Task", task_id, reject, HOSPITAL),
+        )
+        assert len(refused) == 1
+        events = [r["activity"]["coding"][0]["code"] for r in found(door, "Provenance", "target", f"Task/{task_id}")]
+        assert sorted(events) in (["CREATE", "accept"], ["CREATE", "reject"])
