@@ -2,6 +2,7 @@
 
     refused, withdrawn       the deeds that are not over are cancelled with it: nobody does a plan that nobody has
     sent to another clinic   a new request, which replaces the last; a request without an answer is withdrawn first
+    without a clinic         a document need not name it: the Tasks go to the stay's destination as soon as that is known
     a new request            asks anew for the deeds that ended with an earlier one, and were not done
     a deed comes later       (a corrected discharge, the next of a rhythm) it goes where the plan is; where it is nowhere, it waits
 
@@ -70,7 +71,9 @@ class Offer:
         live, ended = self.tasks.take_ups(f"CarePlan/{plan['id']}", transaction)
         to = receiver(plan, transaction)
         kind = self.tasks.kind(TAKE_UP)
-        if live and is_another(to, live[0].get("owner"), transaction):
+        if live and to and not live[0].get("owner"):
+            yield from self._given(plan, to, transaction)
+        elif live and is_another(to, live[0].get("owner"), transaction):
             for code, task in self.tasks.unfinished(f"CarePlan/{plan['id']}", transaction, TAKE_UP):
                 if kind.state(task).kind == "start" and "placer" in kind.sides(task, transaction):
                     yield from self.tasks.cancelled(code, task, REDIRECTED, transaction)
@@ -81,6 +84,12 @@ class Offer:
             return
         if anew or is_another(to, last.get("owner"), transaction):
             yield from self._request(plan, to, ended, transaction)
+
+    def _given(self, plan: Document, to: Document, transaction: Transaction) -> Iterator[Document]:
+        """The Tasks that are addressed to nobody yet go to the clinic."""
+        for _, task in self.tasks.unfinished(f"CarePlan/{plan['id']}", transaction):
+            if not task.get("owner"):
+                yield put({**task, "owner": to})
 
     def _request(
         self, plan: Document, to: Document | None, ended: list[Document], transaction: Transaction
@@ -111,8 +120,12 @@ class Offer:
                     en=f"this plan has its take-up Task/{others[0]['id']} already; withdraw that one before you ask another clinic.",
                     at="Task.focus",
                 )
-            for plan in standing([{"reference": reference}], transaction) if ended else ():
-                yield from self.renewed(plan, task.get("owner"), transaction)
+            is_first = not ended and bool(task.get("owner"))
+            for plan in () if is_first else standing([{"reference": reference}], transaction):
+                to = task.get("owner") or receiver(plan, transaction)
+                if to and not task.get("owner"):
+                    yield from self._given(plan, to, transaction)
+                yield from self.renewed(plan, to, transaction)
 
     def renewed(self, plan: Document, owner: Document | None, transaction: Transaction) -> Iterator[Document]:
         """New Tasks in the place of the deeds that ended with the plan or with its request, and are still asked for."""
@@ -143,10 +156,12 @@ class Offer:
             if not live:
                 refused = all(one.get("status") == "rejected" for one in ended)
                 yield from self.tasks.cancelled(ACTIVITY, task, REFUSED if refused else WITHDRAWN, transaction)
-            elif transaction.principal.role == "source" and not is_same(
-                live[0].get("owner"), task.get("owner"), transaction
+            elif (
+                transaction.principal.role == "source"
+                and live[0].get("owner")
+                and not is_same(live[0]["owner"], task.get("owner"), transaction)
             ):
-                yield put({**task, "owner": live[0].get("owner")})
+                yield put({**task, "owner": live[0]["owner"]})
 
     def need_taken_up(self, task: Document, transaction: Transaction) -> None:
         """Raise Conflict when a deed is begun or done while its plan is asked of a clinic that has not answered."""

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from gateway.fhir.document import read
 from gateway.plans.discharge import is_discharge_plan, origin
 from gateway.plans.guidance import FOLDER
-from gateway.plans.planned import Document, Options, Planned, identifier, kind, planned, window
+from gateway.plans.offer import ended_with
+from gateway.plans.planned import Document, Options, Planned, identifier, kind, place_of, planned, window
 from gateway.plans.timing import Slot
 from gateway.search.query import Clause, Query, Sort, Value
 from gateway.store.contract import Transaction
@@ -101,7 +102,9 @@ def fold(bundle: Document, within: Transaction, options: Options) -> Document:
                 new = [e for e in entries if _group(e) == comes.key]
                 if not tasks or not new or any(e["request"]["method"] != "POST" for e in new):
                     continue
-                if len(tasks) != len(stands.slots) or not _one_clinic([*tasks, *(e["resource"] for e in new)]):
+                if len({place_of(task) for task in tasks}) != len(stands.slots) or not _one_clinic(
+                    [*tasks, *(e["resource"] for e in new)]
+                ):
                     continue
                 entries = [e for e in entries if e not in new]
                 entries += _witness(tasks, entries, plan, within)
@@ -130,11 +133,12 @@ def _is_near(third: Planned, one: Planned) -> bool:
 
 
 def _standing(asked: Planned, within: Transaction, options: Options) -> list[Document]:
-    """The Tasks of an activity that are stored."""
+    """The Tasks of an activity that are stored; of those that ended with their plan only where no other stands for them."""
     number = identifier("plan-activity-group", asked.key, options.base)
     value = Value(f"{number['system']}|{asked.key}", system=number["system"], code=asked.key)
     page = within.search(Query("Task", (Clause("group-identifier", "token", (value,)),), count=500))
-    return [read(version.content) for version in page.matches]
+    found = [read(version.content) for version in page.matches]
+    return [task for task in found if not ended_with(task)] or found
 
 
 def _group(entry: Mapping[str, Any]) -> str:

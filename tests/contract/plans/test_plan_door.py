@@ -134,8 +134,8 @@ def test_a_later_document_without_receiver_does_not_take_the_clinic_away(door: D
         assert {t["owner"]["reference"] for t in tasks(door, code)} == {"Organization/clinic"}
 
 
-def said_by(kind: str, text: str) -> dict[str, Any]:
-    bundle = discharge(text)
+def said_by(kind: str, text: str, clinic: str = "clinic") -> dict[str, Any]:
+    bundle = discharge(text, clinic=clinic)
     bundle["entry"][1]["resource"]["activity"][0]["extension"] = [
         {"url": extension("activity-origin"), "valueCode": kind}
     ]
@@ -193,6 +193,36 @@ def test_one_deed_in_the_words_of_two_documents_has_one_task_that_names_both(
     assert [t["id"] for t in tasks(door, "plan-activity") if "换" in t["description"]] == kept
     work(door, store, said_by(("C0053", "C0025")[order[0]], "左膝理疗"), "taken back")
     assert {t["status"] for t in tasks(door, "plan-activity") if "换" in t["description"]} == {"requested"}
+
+
+def test_one_deed_stays_one_after_the_plan_went_to_another_clinic(door: Door, store: Store) -> None:
+    texts = ("每3天换药，共12天；左膝理疗", "每三天更换敷料一次，共12天；2周后门诊复诊")
+    work(door, store, said_by("C0053", texts[0]), "1")
+    (asked,) = tasks(door, "plan-take-up")
+    move(door, asked, status="rejected", statusReason={"text": "床位已满"})
+    work(door, store, said_by("C0053", texts[0], "clinic2"), "2")
+    work(door, store, said_by("C0025", texts[1], "clinic2"), "3")
+    waiting = [t for t in tasks(door, "plan-activity") if t["status"] == "requested" and "换" in t["description"]]
+    assert [task["description"] for task in waiting] == ["每3天换药，共12天"] * 4
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_the_destination_that_another_message_names_gets_the_plan(door: Door, is_first: bool) -> None:
+    """ADT^A03 knows where the patient goes, the document does not; whichever comes first."""
+    silent = discharge("每3天换药，共12天")
+    del silent["entry"][0]["resource"]["hospitalization"]
+    admission = {"resourceType": "Bundle", "type": "transaction", "entry": discharge("")["entry"][:1]}
+    for bundle in (admission, silent) if is_first else (silent, admission):
+        stay = bundle["entry"][0]
+        known = door.search("Encounter", [], GATEWAY)[1].matches
+        if known:  # as the overlay does: what a message leaves out stays
+            stay["resource"] = {**read(known[0].content), **stay["resource"]}
+        send(door, bundle)
+    for code in ("plan-take-up", "plan-activity"):
+        assert {task.get("owner", {}).get("reference") for task in tasks(door, code)} == {"Organization/clinic"}
+    assert take_up(door)["status"] == "accepted"
+    send(door, silent)
+    assert {task["owner"]["reference"] for task in tasks(door, "plan-activity")} == {"Organization/clinic"}
 
 
 @pytest.mark.parametrize(
