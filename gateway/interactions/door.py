@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from gateway.fhir.errors import Busy
 from gateway.fhir.principal import Principal
+from gateway.fhir.reference import Target
 from gateway.interactions import create, delete, history, patch, read, search, transaction, update, vread
 from gateway.interactions.change import Answer, Change, Consequence, Document, Effects, Entry, Limits, Rule
 from gateway.interactions.operation import Operations
@@ -22,6 +23,7 @@ from gateway.search.extract import extract
 from gateway.search.parse import Handling, parse
 from gateway.search.query import Entry as IndexEntry
 from gateway.search.query import Query
+from gateway.search.referring import unsearched
 from gateway.store.contract import Page, Store, Transaction, Version
 from gateway.terminology.contract import Terminology
 
@@ -135,9 +137,14 @@ class Door:
             self._keys["page"] = self.store.secret("page")
         return Seal(self._keys["page"], self.limits.page_lifetime_s)
 
-    def index(self, resource: Document) -> list[IndexEntry]:
-        """What a resource answers a search with, by the settings of this server."""
-        return extract(resource, self.zone, self.own, resource["resourceType"] in self.limits.full_text)
+    def index(self, resource: Document, targets: Sequence[Target] | None = None) -> list[IndexEntry]:
+        """What a resource answers a search with, by the settings of this server, and what a deletion asks for.
+
+        targets  of all its references, where they have just been gathered
+        """
+        found = extract(resource, self.zone, self.own, resource["resourceType"] in self.limits.full_text)
+        found += unsearched(resource, found, self.own, targets)
+        return found
 
     def attempt(self, principal: Principal, work: Callable[[Transaction], Result]) -> Result:
         """Do work in a transaction of its own, again when the database broke it off for another one's sake.

@@ -1,11 +1,11 @@
 """Who refers to what is to be deleted: a deletion that would leave references behind is refused. FHIR R4 http.html#delete.
 
-Promise   what a search finds by any reference parameter does not lose its target: a deletion asks the index, in its own
+Promise   what is referred to anywhere in a resource, also in extensions and in what is contained, is not deleted: a deletion asks the index, in its own
           transaction, and so costs nothing where nothing is deleted. It waits for who is just writing a reference, and who comes
           later waits for it (held, hold_alone): none slips between
           Provenance and AuditEvent do not count: they tell what was done to a resource, and stand when it is gone
-Bounds    references that no search parameter covers (in extensions, for one) are not seen; where references may dangle by setting,
-          neither is one that another transaction of PostgreSQL writes at the very same moment
+Bounds    where references may dangle by setting, one that another transaction of PostgreSQL writes at the very same moment is not seen;
+          nor is one that no parameter finds, if it was written before extraction 5 and not reindexed since
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import Conflict, Issue
 from gateway.search.parameters import parameters
 from gateway.search.query import Clause, Query, Value
+from gateway.search.referring import RECORDS, UNSEARCHED
 from gateway.store.contract import Transaction
 
 Named = tuple[str, str]
 _SHOWN = 5
-_RECORDS = {"Provenance", "AuditEvent"}
 
 
 def refuse_referred(going: Collection[Named], staying: Collection[Named], within: Transaction) -> None:
@@ -35,7 +35,7 @@ def refuse_referred(going: Collection[Named], staying: Collection[Named], within
     aside = {*going, *staying}
     issues = []
     for kind, id in sorted(going):
-        found = within.referrers(kind, id, parameters_for(kind), len(aside) + _SHOWN + 1)
+        found = within.referrers(kind, id, _everywhere(kind), len(aside) + _SHOWN + 1)
         held = [one for one in found if one not in aside]
         if held:
             names = [f"{one}/{its}" if _is_seen(one, its, within) else one for one, its in held[:_SHOWN]]
@@ -49,10 +49,16 @@ def parameters_for(target: str) -> tuple[tuple[str, str], ...]:
     """(type, code) of every reference parameter that may find a reference to this type, records of deeds aside."""
     return tuple(
         (kind, code)
-        for kind in sorted(resource_types() - _RECORDS)
+        for kind in sorted(resource_types() - RECORDS)
         for code, parameter in sorted(parameters(kind).items())
         if parameter.kind == "reference" and (not parameter.targets or target in parameter.targets)
     )
+
+
+@functools.cache
+def _everywhere(target: str) -> tuple[tuple[str, str], ...]:
+    """As parameters_for, with what no parameter finds."""
+    return (*parameters_for(target), *((kind, UNSEARCHED) for kind in sorted(resource_types() - RECORDS)))
 
 
 def _is_seen(resource_type: str, id: str, within: Transaction) -> bool:

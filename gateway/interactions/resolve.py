@@ -12,6 +12,7 @@ from gateway.fhir.errors import Invalid, Issue, PreconditionFailed
 from gateway.interactions.change import Document, Entry
 from gateway.interactions.conditions import Conditions
 from gateway.interactions.entries import canonical, criteria_pairs
+from gateway.search.referring import names_inside
 from gateway.store.contract import Transaction
 
 if TYPE_CHECKING:
@@ -188,33 +189,28 @@ def _find_conditional(
         raise Invalid(*issues)
 
 
-def _names_inside(document: Document) -> set[str]:
-    """The fullUrls of a Bundle that is itself stored (a document): what it holds points to one another by them.
-
-    source  FHIR R4 bundle.html#references
-    """
-    entries = document.get("entry", ()) if document.get("resourceType") == "Bundle" else ()
-    return {entry["fullUrl"] for entry in entries if "fullUrl" in entry}
-
-
 def refuse_dangling(
     documents: Sequence[tuple[str, Document]],
     written: set[tuple[str, str]],
     going: set[tuple[str, str]],
     within: Transaction,
-) -> None:
+) -> list[list[reference.Target]]:
     """Refuse literal references to what is neither here nor in this transaction.
 
-    raises  Invalid (business-rule) with every place
+    returns  for each document the targets of all its references
+    raises   Invalid (business-rule) with every place
     """
+    gathered: list[list[reference.Target]] = []
     wanted: dict[tuple[str, str], list[str]] = {}
     issues: list[Issue] = []
     for place, document in documents:
-        inside = _names_inside(document)
+        inside = names_inside(document)
+        gathered.append(found := [])
         for where, owner in reference.references(document):
             if owner["reference"] in inside:
                 continue
             target = reference.parse(owner["reference"])
+            found.append(target)
             at = f"{place}.resource{where[where.find('.') :]}" if place else where
             if target.kind == "relative" and (target.type, target.id) not in written:
                 wanted.setdefault((target.type, target.id), []).append(at)
@@ -241,6 +237,7 @@ def refuse_dangling(
             ]
     if issues:
         raise Invalid(*issues)
+    return gathered
 
 
 def _refuse_overlap(entries: Sequence[Entry], found: Sequence[Target | None]) -> None:

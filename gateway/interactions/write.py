@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from gateway.fhir import document
+from gateway.fhir import document, reference
 from gateway.fhir.check import check
 from gateway.fhir.errors import Fault, Invalid, Issue, NotFound, PreconditionFailed, Unsupported
 from gateway.interactions.change import Answer, Change, Document, Entry
@@ -26,6 +26,9 @@ from gateway.store.contract import Transaction, Version, Write
 
 if TYPE_CHECKING:
     from gateway.interactions.door import Door
+
+Gathered = dict[int, list[reference.Target]]
+"""The targets of all references of a change's document, by the id() of the change."""
 
 
 def write(door: Door, entries: Sequence[Entry], within: Transaction) -> list[Answer]:
@@ -100,11 +103,12 @@ def _round(
     effective = [change for change in changes if change is not None and not _is_nothing(change)]
     going = {(change.resource_type, change.id) for change in effective if change.after is None}
     staying = {(change.resource_type, change.id) for change in effective if change.after is not None}
+    gathered: Gathered = {}
     if door.limits.referential_integrity:
-        _refuse_dangling(entries, changes, effective, (staying, going), within)
+        gathered = _refuse_dangling(entries, changes, effective, (staying, going), within)
     if going and door.limits.deletion_integrity:
         refuse_referred(going, staying, within)
-    writes = _versions(door, effective, current, within)
+    writes = _versions(door, effective, current, gathered, within)
     within.write(writes)
     written = {(one.version.resource_type, one.version.id): one.version for one in writes}
     answers = [_answer(entry, target, written, current) for entry, target in zip(entries, found, strict=True)]
@@ -189,18 +193,23 @@ def _refuse_dangling(
     effective: Sequence[Change],
     moved: tuple[set[tuple[str, str]], set[tuple[str, str]]],
     within: Transaction,
-) -> None:
+) -> Gathered:
     changed = {id(change) for change in effective}
-    documents = [
-        (entry.place, change.after)
+    kept = [
+        (entry.place, change)
         for entry, change in zip(entries, changes, strict=True)
         if change is not None and change.after is not None and id(change) in changed
     ]
-    refuse_dangling(documents, *moved, within)
+    found = refuse_dangling([(place, change.after or {}) for place, change in kept], *moved, within)
+    return {id(change): targets for (_, change), targets in zip(kept, found, strict=True)}
 
 
 def _versions(
-    door: Door, changes: Sequence[Change], current: dict[tuple[str, str], Version], within: Transaction
+    door: Door,
+    changes: Sequence[Change],
+    current: dict[tuple[str, str], Version],
+    gathered: Gathered,
+    within: Transaction,
 ) -> list[Write]:
     if not changes:
         return []
@@ -217,7 +226,7 @@ def _versions(
         change.after = stamped(change.after, change.id, change.version, shown)
         method: Literal["POST", "PUT"] = "POST" if change.method == "POST" else "PUT"
         version = Version(change.resource_type, change.id, change.version, now, method, document.write(change.after))
-        writes.append(Write(version, door.index(change.after)))
+        writes.append(Write(version, door.index(change.after, gathered.get(id(change)))))
     return writes
 
 

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
-from gateway.fhir.errors import Conflict, Gone, Invalid, face
+from gateway.fhir.elements import resource_types
+from gateway.fhir.errors import Conflict, Gone, Invalid, Unsupported, face
 from gateway.fhir.principal import GATEWAY, Principal
 from gateway.interactions.door import Door, Limits
 from gateway.rest.capabilities import statement
+from gateway.search.parameters import parameters
+from gateway.search.parse import parse
 from gateway.search.query import Clause, Value
+from gateway.search.referring import UNSEARCHED as UNSEARCHED_CODE
+from gateway.store.index_rows import parameter_number
+from gateway.store.reindex import Scope
 from gateway.store.sql import SqlStore
 from tests.contract.interactions.test_transaction import bundle, encounter, entry, patient, statuses
 
@@ -253,3 +259,88 @@ def test_of_writers_and_deleters_at_once_no_reference_is_left_behind(door: Door)
             deleting = pool.submit(take)
             referrers = [one.result(30) for one in writing]
             assert deleting.result(30) is not any(referrers)
+
+
+def _by_extension(who: str) -> Document:
+    return {"extension": [{"url": "http://example.org/found-by", "valueReference": {"reference": who}}]}
+
+
+UNSEARCHED: dict[str, Any] = {
+    "an extension": lambda who: {"resourceType": "Basic", "code": {"text": "x"}, **_by_extension(who)},
+    "an extension of a primitive": lambda who: {"resourceType": "Patient", "_birthDate": _by_extension(who)},
+    "an extension by this server's own address": lambda who: {
+        "resourceType": "Basic", "code": {"text": "x"}, **_by_extension(f"http://127.0.0.1:8080/fhir/{who}"),
+    },
+    "what is contained": lambda who: {
+        "resourceType": "Basic", "code": {"text": "x"},
+        "contained": [{"resourceType": "RelatedPerson", "id": "r", "patient": {"reference": who}}],
+        "extension": [{"url": "http://example.org/by", "valueReference": {"reference": "#r"}}],
+    },
+    "an element that nobody searches by": lambda who: {
+        "resourceType": "Task", "status": "requested", "intent": "order",
+        "input": [{"type": {"text": "candidate"}, "valueReference": {"reference": who}}],
+    },
+    "a version": lambda who: {"resourceType": "Basic", "code": {"text": "x"}, **_by_extension(f"{who}/_history/1")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", UNSEARCHED)
+def test_a_reference_anywhere_in_a_resource_holds_its_target(door: Door, place: str) -> None:
+    who = made(door, patient())
+    stay = made(door, UNSEARCHED[place](who))
+    with pytest.raises(Conflict) as refused:
+        delete(door, who)
+    assert f"{stay} refer to it" in refused.value.issues[0].en
+    last, count = door.store.index_extent(Scope())
+    assert door.store.reindex(door.index, Scope(until=last), 0, 1000, "all") == (last, count)
+    with pytest.raises(Conflict):
+        delete(door, who)
+    kind, id = stay.split("/")
+    without = {**patient("other"), "id": id} if kind == "Patient" else {
+        **{name: value for name, value in UNSEARCHED[place](who).items() if name not in ("extension", "input", "contained")},
+        "id": id,
+    }  # fmt: skip
+    door.update(kind, id, without, GATEWAY)
+    assert delete(door, who) == 204
+
+
+def test_a_reference_that_is_searched_by_and_one_that_is_not_go_each_for_itself(door: Door) -> None:
+    who, other = made(door, patient("1")), made(door, patient("2"))
+    stay = made(door, {**encounter(who), **_by_extension(other)})
+    for one in (who, other):
+        with pytest.raises(Conflict):
+            delete(door, one)
+    door.update(*stay.split("/"), {**encounter(other), "id": stay.partition("/")[2]}, GATEWAY)
+    assert delete(door, who) == 204
+    with pytest.raises(Conflict):
+        delete(door, other)
+
+
+def test_a_record_of_a_deed_holds_nothing_by_an_extension_either(door: Door) -> None:
+    who, other = made(door, patient("1")), made(door, patient("2"))
+    agent = [{"who": {"display": "x"}}]
+    record = {"resourceType": "Provenance", "target": [{"reference": other}], "recorded": "2026-11-01T10:00:00+08:00"}
+    made(door, {**record, "agent": agent, **_by_extension(who)})
+    assert delete(door, who) == 204
+
+
+def test_a_document_holds_what_stands_outside_of_it_alone(door: Door) -> None:
+    url = "urn:uuid:6f0b7b5c-2c2f-4a53-9a3e-000000000001"
+    entries = [
+        {"fullUrl": url, "resource": {"resourceType": "Patient", "id": "p"}},
+        {"fullUrl": url[:-1] + "2", "resource": {"resourceType": "Basic", "code": {"text": "x"}, **_by_extension(url)}},
+    ]
+    made(door, {"resourceType": "Bundle", "type": "collection", "entry": entries})
+    who = made(door, patient())
+    assert delete(door, who) == 204
+
+
+def test_no_search_finds_by_the_name_under_which_these_references_stand() -> None:
+    numbers = {
+        (kind, code): parameter_number(kind, code)
+        for kind in resource_types()
+        for code in (UNSEARCHED_CODE, *parameters(kind))
+    }
+    assert len(set(numbers.values())) == len(numbers)
+    with pytest.raises(Unsupported):
+        parse("Patient", [(UNSEARCHED_CODE, "Patient/1")])
