@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from gateway.bulk.index_settings import Under, changed
+from gateway.bulk.index_settings import Change, Under, changed
 from gateway.bulk.reindex import is_behind, waiting
 from gateway.store.contract import Store
 
@@ -31,13 +33,15 @@ def wanted(store: Store, present: Under) -> list[Want]:
                 "gateway reindex",
             )
         )
+    changes = changed(store, present)
     found += [
         Want(
-            f"检索索引建立之后 {variable} 改过，有的检索会漏掉此前存入的资源",
-            f"{variable} changed after the search index was made: some searches miss what was stored before",
-            "gateway reindex",
+            f"检索索引是按 {one.variable} = {one.before or '另一值'} 建立的，现在是 {one.now}，有的检索会漏掉此前存入的资源；若未打算更改，请改回",
+            f"the search index was made under {one.variable} = {one.before or 'another value'}, which is {one.now} now: some searches miss what "
+            "was stored before; set it back where no change was meant",
+            command(changes),
         )
-        for variable in changed(store, present)
+        for one in changes
     ]
     found += [
         Want(
@@ -48,3 +52,8 @@ def wanted(store: Store, present: Under) -> list[Want]:
         for kind, code in waiting(store)
     ]
     return found
+
+
+def command(changes: Sequence[Change]) -> str:
+    """The command that makes the index under the settings of now, in whatever shell it is run: it brings them with it."""
+    return " ".join([*(f"{one.variable}={shlex.quote(one.now)}" for one in changes), "gateway reindex"])

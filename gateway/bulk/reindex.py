@@ -50,7 +50,7 @@ def reindex(
     again    from the first, even where an earlier run was broken off
     raises   Invalid for what is no type or no parameter of it
     """
-    _refuse_unknown(resource_type, code)
+    refuse_unknown(resource_type, code)
     settings = index_settings.of_door(door)
     # A run that was broken off goes on only where what it made is what this one would make.
     name = f"reindex {EXTRACTION} {index_settings.summary(settings)} {resource_type or '*'} {code or '*'}"
@@ -105,7 +105,8 @@ def _batch(door: Door, scope: Scope, after: int, name: str) -> tuple[int, int]:
     raise AssertionError("the last attempt returns or raises")
 
 
-def _refuse_unknown(resource_type: str, code: str) -> None:
+def refuse_unknown(resource_type: str, code: str = "") -> None:
+    """Raises Invalid for what is no type, or no parameter of it that has entries of its own."""
     if resource_type and resource_type not in resource_types():
         raise Invalid(
             "not-found",

@@ -19,10 +19,18 @@ def reindex(
     import time
 
     from gateway import app, screen, server
+    from gateway.bulk.index_settings import of_door, refuse_unmeant
+    from gateway.bulk.reindex import refuse_unknown
     from gateway.bulk.reindex import reindex as run
     from gateway.settings import settings
+    from gateway.store.standing import refuse_absent
 
-    with server.building(lambda: app.build(settings(), workers=False)) as gateway, screen.progress() as progress:
+    chosen = settings()
+    refuse_unknown(type)
+    refuse_absent(chosen.database_url, chosen.database_name)
+    with server.building(lambda: app.build(chosen, workers=False)) as gateway, screen.progress() as progress:
+        if not type:  # a part of the index leaves it under the settings that it is under
+            refuse_unmeant(gateway.store, of_door(gateway.door), chosen.model_fields_set)
         task = progress.add_task(screen.said("重建索引", "reindexing"), total=None)
         began = time.monotonic()
         done = run(

@@ -33,5 +33,8 @@ def serve(
         url = f"http://{chosen.host}:{chosen.port}"
         screen.note(f"FHIR {url}/fhir · 收件 {url}/inbox/来源名", f"FHIR {url}/fhir · inbox {url}/inbox/SOURCE")
         for zh, en, command in reindex_wanted(gateway.store, of_door(gateway.door)):
-            screen.note(f"{zh}。请运行 {command}，服务可以不停", f"{en}. Run `{command}`; this may go on serving")
+            screen.note(
+                f"{zh}。请以与服务相同的设置运行 {command}，服务可以不停",
+                f"{en}. Run `{command}` with the settings of this server, which may go on serving",
+            )
         server.serve(asgi.application(gateway, workers=workers, listeners=listeners), chosen)

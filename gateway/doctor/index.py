@@ -38,7 +38,11 @@ def index(ground: Ground) -> Iterator[Finding]:
         store.close()
     for zh, en, command in found:
         yield Finding(
-            "warn", zh, en, f"运行 {command}（服务可以不停）", f"run `{command}`, the gateway may go on serving"
+            "warn",
+            zh,
+            en,
+            f"以与服务相同的设置运行 {command}（服务可以不停）",
+            f"run `{command}` with the settings of the server, which may go on serving",
         )
     if not found:
         yield Finding("ok", "检索索引是最新的", "the search index is current")

@@ -310,6 +310,9 @@ class Store(Protocol):
     def progress(self, name: str) -> int:
         """What keep_progress() kept under a name, 0 when nothing."""
 
+    def progress_named(self, beginning: str) -> dict[str, int]:
+        """What keep_progress() kept under every name that begins so."""
+
     def keep_progress(self, name: str, value: int) -> None: ...
 
     # index

@@ -22,5 +22,11 @@ def kept(connection: Connection, name: str) -> int | None:
     return None if row is None else int(row[0])
 
 
+def named(connection: Connection, beginning: str) -> dict[str, int]:
+    """Every name that begins so, with its value."""
+    statement = "SELECT name, value FROM progress WHERE substr(name, 1, ?) = ?"
+    return {str(name): int(value) for name, value in run(connection, statement, (len(beginning), beginning)).fetchall()}
+
+
 def forget(connection: Connection, name: str) -> None:
     run(connection, "DELETE FROM progress WHERE name = ?", (name,))

@@ -280,6 +280,10 @@ class SqlStore:
         with self._database.reading() as connection:
             return progress.kept(connection, name) or 0
 
+    def progress_named(self, beginning: str) -> dict[str, int]:
+        with self._database.reading() as connection:
+            return progress.named(connection, beginning)
+
     def keep_progress(self, name: str, value: int) -> None:
         with self._database.writing() as connection:
             progress.keep(connection, name, value)

@@ -81,5 +81,27 @@ def test_what_cannot_be_reindexed_is_refused(environment: dict[str, str]) -> Non
     assert "--type names no resource type" in gateway(environment, "reindex", "--type", "Patients", status=2).stderr
 
 
+def test_a_reindex_in_another_shell_does_not_take_its_address_for_the_servers(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_text(json.dumps({"resourceType": "Patient", "id": "a"}), "utf-8")
+    gateway(environment | {"GATEWAY_PORT": "18080"}, "load", path)
+    refused = gateway(environment, "reindex", status=None)
+    assert refused.returncode != 0
+    assert "GATEWAY_PUBLIC_URL=http://127.0.0.1:18080 gateway reindex" in refused.stderr.replace("\n", " ")
+    gateway(environment | {"GATEWAY_PUBLIC_URL": "http://127.0.0.1:18080"}, "reindex")
+    gateway(environment | {"GATEWAY_PORT": "18080"}, "reindex")
+    gateway(environment | {"GATEWAY_PUBLIC_URL": "http://127.0.0.1:8080"}, "reindex")
+    gateway(environment, "reindex")
+
+
+def test_a_reindex_begins_no_database(environment: dict[str, str], tmp_path: Path) -> None:
+    refused = gateway(environment, "reindex", status=None)
+    assert refused.returncode != 0
+    assert "GATEWAY_DATA_DIR" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_path_that_is_not_there_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
     assert "there is no such file or folder" in gateway(environment, "load", tmp_path / "absent.json", status=2).stderr

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from gateway.bulk import index_settings
 from gateway.bulk.index_state import wanted
 from gateway.bulk.reindex import is_behind, reindex
-from gateway.fhir.errors import Invalid
+from gateway.fhir.errors import Conflict, Invalid
 from gateway.fhir.principal import GATEWAY
 from gateway.interactions.door import Door
 from gateway.store.database import Database
@@ -21,6 +21,8 @@ from gateway.store.migrations import upgrade
 from gateway.store.progress import EXTRACTED
 from gateway.store.schema import index_exact, index_pair, index_range, index_text
 from gateway.store.sql import SqlStore
+
+BASE = "http://127.0.0.1:8080"  # of a Door that is told none
 
 
 def rows(url: str) -> list[Any]:
@@ -153,7 +155,9 @@ def test_a_changed_address_waits_for_a_reindex_which_finds_what_was_stored_befor
     [want] = wanted(store, index_settings.of_door(moved))
     assert "GATEWAY_PUBLIC_URL" in want.zh
     assert "GATEWAY_PUBLIC_URL" in want.en
-    assert want.command == "gateway reindex"
+    assert f"{BASE} 建立" in want.zh
+    assert "https://fhir.alliance.example now" in want.en
+    assert want.command == "GATEWAY_PUBLIC_URL=https://fhir.alliance.example gateway reindex"
     of_one = [("subject", "Patient/p1")]
     assert not moved.search("Observation", of_one, GATEWAY)[1].matches
     reindex(moved, "Patient")
@@ -161,7 +165,9 @@ def test_a_changed_address_waits_for_a_reindex_which_finds_what_was_stored_befor
     reindex(moved)
     assert wanted(store, index_settings.of_door(moved)) == []
     assert [match.id for match in moved.search("Observation", of_one, GATEWAY)[1].matches] == ["far"]
-    assert [one.en for one in wanted(store, index_settings.of_door(door))] == [want.en]
+    assert [one.command for one in wanted(store, index_settings.of_door(door))] == [
+        f"GATEWAY_PUBLIC_URL={BASE} gateway reindex"
+    ]
 
 
 def test_an_earlier_extraction_and_each_setting_are_told_by_name(door: Door, store: SqlStore) -> None:
@@ -174,6 +180,34 @@ def test_an_earlier_extraction_and_each_setting_are_told_by_name(door: Door, sto
         (False, True, False),
         (False, False, True),
     ]
+
+
+def test_settings_that_nobody_said_do_not_make_another_index(door: Door, store: SqlStore) -> None:
+    here = index_settings.of_door(door)
+    index_settings.begin(store, here)
+    other = {**here, "GATEWAY_PUBLIC_URL": "http://b.example/fhir/", "GATEWAY_ZONE": "+09:00"}
+    index_settings.refuse_unmeant(store, here, set())
+    index_settings.refuse_unmeant(store, other, {"port", "zone"})
+    index_settings.refuse_unmeant(store, other, {"public_url", "zone"})
+    with pytest.raises(Conflict) as caught:
+        index_settings.refuse_unmeant(store, other, {"zone", "data_dir"})
+    (issue,) = caught.value.issues
+    assert f"GATEWAY_PUBLIC_URL={BASE} gateway reindex" in issue.zh
+    assert "GATEWAY_PUBLIC_URL=http://b.example gateway reindex" in issue.en
+    with pytest.raises(Conflict) as caught:
+        index_settings.refuse_unmeant(store, other, set())
+    assert [one.expression for one in caught.value.issues] == [("GATEWAY_PUBLIC_URL",), ("GATEWAY_ZONE",)]
+
+
+def test_an_index_of_a_program_that_kept_no_texts_still_tells_the_setting(
+    door: Door, store: SqlStore, database_url: str
+) -> None:
+    here = index_settings.of_door(door)
+    index_settings.begin(store, {**here, "GATEWAY_ZONE": "+07:00"})
+    run(database_url, "DELETE FROM progress WHERE name LIKE 'indexed under GATEWAY_ZONE=%%'")
+    [want] = wanted(store, here)
+    assert "another value" in want.en
+    assert want.command == f"GATEWAY_ZONE={here['GATEWAY_ZONE']} gateway reindex"
 
 
 def test_an_empty_database_takes_the_settings_it_is_opened_with(store: SqlStore) -> None:
