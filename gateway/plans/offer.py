@@ -53,7 +53,7 @@ class Offer:
         """A request was refused or withdrawn."""
         reason = REFUSED if task.get("status") == "rejected" else WITHDRAWN
         for reference in plans_of(task):
-            live, _ = self.tasks.take_ups(reference, transaction)
+            live, _ = self.tasks.held_take_ups(reference, transaction)
             if live:
                 continue
             for code, deed in self.tasks.unfinished(reference, transaction, ACTIVITY):
@@ -68,7 +68,7 @@ class Offer:
         """
         if plan.get("status") in OVER:
             return
-        live, ended = self.tasks.take_ups(f"CarePlan/{plan['id']}", transaction)
+        live, ended = self.tasks.held_take_ups(f"CarePlan/{plan['id']}", transaction)
         to = receiver(plan, transaction)
         kind = self.tasks.kind(TAKE_UP)
         if live and to and not live[0].get("owner"):
@@ -111,7 +111,7 @@ class Offer:
         raises   Conflict when the plan is with a clinic, or asked of one, already
         """
         for reference in plans_of(task):
-            live, ended = self.tasks.take_ups(reference, transaction)
+            live, ended = self.tasks.held_take_ups(reference, transaction)
             others = [one for one in live if one["id"] != task["id"]]
             if others and task.get("status") not in NOT_TAKEN:
                 raise Conflict(
@@ -151,7 +151,7 @@ class Offer:
 
     def added(self, tasks: list[Document], plan: str, transaction: Transaction) -> Iterator[Document]:
         """Deeds were added to a plan that was there: they go to the clinic that has it, or wait while nobody has."""
-        live, ended = self.tasks.take_ups(plan, transaction)
+        live, ended = self.tasks.held_take_ups(plan, transaction)
         for task in tasks if live or ended else ():
             if not live:
                 refused = all(one.get("status") == "rejected" for one in ended)
@@ -164,7 +164,10 @@ class Offer:
                 yield put({**task, "owner": live[0]["owner"]})
 
     def need_taken_up(self, task: Document, transaction: Transaction) -> None:
-        """Raise Conflict when a deed is begun or done while its plan is asked of a clinic that has not answered."""
+        """Raise Conflict when a deed is begun or done while its plan is asked of a clinic that has not answered.
+
+        The deed is held by the transaction that does it: who withdraws the plan meanwhile finds it done.
+        """
         for reference in plans_of(task):
             live, ended = self.tasks.take_ups(reference, transaction)
             if (live or ended) and not any(one.get("status") in ("accepted", "completed") for one in live):

@@ -87,12 +87,13 @@ class PlanTasks:
     def _is_over(self, code: str, task: Document) -> bool:
         return self.kind(code).state(task).kind == "end"
 
-    def take_ups(self, plan: str, transaction: Transaction) -> tuple[list[Document], list[Document]]:
-        """The requests to take a plan up: those with whose clinic it is or may be, and those that were refused or withdrawn.
-
-        From here on no other transaction changes who has the plan.
-        """
+    def held_take_ups(self, plan: str, transaction: Transaction) -> tuple[list[Document], list[Document]]:
+        """As take_ups; from here on no other transaction changes who has the plan."""
         transaction.lock([f"plan-take-up of {plan}"])
+        return self.take_ups(plan, transaction)
+
+    def take_ups(self, plan: str, transaction: Transaction) -> tuple[list[Document], list[Document]]:
+        """The requests to take a plan up: those with whose clinic it is or may be, and those that were refused or withdrawn."""
         found = [task for _, task in self.every(plan, transaction, TAKE_UP)]
         return (
             [task for task in found if task.get("status") not in NOT_TAKEN],
