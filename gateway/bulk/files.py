@@ -38,15 +38,26 @@ class Piece(NamedTuple):
 def files(paths: Iterable[Path]) -> list[Path]:
     """The files that paths mean: themselves, or what folders hold of a known ending; hidden ones left out.
 
-    raises  Invalid for a path that is not there, or a file of another ending
+    raises  Invalid for a path that is not there, a file of another ending, or a folder that holds none of them
     """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = (one for one in sorted(path.rglob("*")) if one.is_file() and _ending(one))
-            found |= dict.fromkeys(
-                one for one in inside if not any(part.startswith(".") for part in one.relative_to(path).parts)
-            )
+            inside = [
+                one
+                for one in sorted(path.rglob("*"))
+                if one.is_file()
+                and _ending(one)
+                and not any(part.startswith(".") for part in one.relative_to(path).parts)
+            ]
+            if not inside:
+                raise Invalid(
+                    "not-found",
+                    zh=f"{path}：文件夹中没有 .json、.ndjson、.jsonl（或其 .gz）文件；请检查路径。",
+                    en=f"{path}: the folder holds no .json, .ndjson, .jsonl, nor any of them as .gz: check the path.",
+                    at=str(path),
+                )
+            found |= dict.fromkeys(inside)
         elif path.is_file() and _ending(path):
             found[path] = None
         else:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from gateway.bulk.load import Refusal
+    from gateway.bulk.load import Report
+    from gateway.bulk.refusals import Refusal
 
 _SHOWN = 20  # refusals on the screen
 
@@ -46,8 +47,12 @@ def load(
         task = progress.add_task(screen.said("载入", "loading"), total=size)
         began = time.monotonic()
         with refused.open("w", encoding="utf-8") if refused else contextlib.nullcontext() as file:
-            loader = Loader(gateway.door, GATEWAY, lambda refusal: _write(file, refusal) if file else None)
+            lists = settings().data_dir / "refused"
+            loader = Loader(gateway.door, GATEWAY, lambda refusal: _write(file, refusal) if file else None, lists)
             report = loader.load(paths, lambda count: progress.advance(task, count), again)
+            for listed in (one.list for one in report.earlier if one.list):
+                if file:
+                    file.write(listed.read_text("utf-8"))
         seconds = max(time.monotonic() - began, 1e-6)
     if json:
         screen.as_json(
@@ -59,55 +64,68 @@ def load(
                 "unchanged": report.unchanged,
                 "seconds": round(seconds, 3),
                 "refused_count": report.refused_count,
-                "refused": [_as_json(one) for one in report.refused],
+                "refused": [one.as_document() for one in report.refused],
+                "lists": [str(path) for path in report.lists],
                 "dangling": report.dangling,
+                "earlier": [
+                    {"file": one.file, "refused": one.refused, "dangling": one.dangling,
+                     "list": str(one.list) if one.list else None}
+                    for one in report.earlier
+                ],
             }
-        )
+        )  # fmt: skip
     else:
-        rate = round(report.resources / seconds)
-        screen.show(
-            f"{report.files} 个文件，{report.resources} 个资源：写入 {report.written}，未变 {report.unchanged}，"
-            f"拒绝 {report.refused_count}；每秒 {rate} 个",
-            f"{report.files} files, {report.resources} resources: {report.written} written, {report.unchanged} unchanged, "
-            f"{report.refused_count} refused; {rate} a second",
-        )
-        if report.skipped:
-            screen.note(
-                f"{report.skipped} 个文件此前已载入，跳过；--again 重新载入",
-                f"{report.skipped} files were loaded before and are passed over; --again loads them again",
-            )
-        for one in report.refused[:_SHOWN]:
-            entry = f" entry[{one.entry}]" if one.entry >= 0 else ""
-            screen.complain(one.issues[:5], f"{one.file}{f':{one.line}' if one.line else ''}{entry}")
-        if report.refused_count > _SHOWN:
-            rest = report.refused_count - _SHOWN
-            screen.note(
-                f"另有 {rest} 个拒绝；--refused FILE 写出全部",
-                f"{rest} more refused; --refused FILE writes all of them",
-            )
-        for target, place in list(report.dangling.items())[:_SHOWN]:
-            screen.note(f"{place} 引用的 {target} 不存在", f"{place} refers to {target}, which is not there")
-        if len(report.dangling) > _SHOWN:
-            screen.note(
-                f"另有 {len(report.dangling) - _SHOWN} 个悬空引用，见 --json",
-                f"{len(report.dangling) - _SHOWN} more dangling references, see --json",
-            )
-    if report.refused or report.dangling:
+        _show(report, seconds)
+    if report.refused or report.dangling or report.earlier:
         raise typer.Exit(1)
 
 
-def _as_json(refusal: Refusal) -> dict[str, Any]:
+def _show(report: Report, seconds: float) -> None:
     from gateway import screen
 
-    return {
-        "file": refusal.file,
-        "line": refusal.line or None,
-        "entry": refusal.entry if refusal.entry >= 0 else None,
-        "issues": [screen.issue_as_json(issue) for issue in refusal.issues],
-    }
+    rate = round(report.resources / seconds)
+    screen.show(
+        f"{report.files} 个文件，{report.resources} 个资源：写入 {report.written}，未变 {report.unchanged}，"
+        f"拒绝 {report.refused_count}；每秒 {rate} 个",
+        f"{report.files} files, {report.resources} resources: {report.written} written, {report.unchanged} unchanged, "
+        f"{report.refused_count} refused; {rate} a second",
+    )
+    if report.skipped:
+        screen.note(
+            f"{report.skipped} 个文件此前已载入，跳过；--again 重新载入",
+            f"{report.skipped} files were loaded before and are passed over; --again loads them again",
+        )
+    for earlier in report.earlier:
+        if earlier.refused:
+            zh, en = (f"，逐条见 {earlier.list}", f", see {earlier.list}") if earlier.list else ("", "")
+            screen.note(
+                f"{earlier.file}：此前载入时有 {earlier.refused} 处被拒绝{zh}；改好文件再载入，或 --again 重新逐条检查",
+                f"{earlier.file}: when it was loaded, {earlier.refused} were refused{en}; load it once mended, or --again",
+            )
+        if earlier.dangling:
+            screen.note(
+                f"{earlier.file}：此前载入时有 {earlier.dangling} 个引用没有对应资源；--again 重新检查",
+                f"{earlier.file}: when it was loaded, {earlier.dangling} references led nowhere; --again looks anew",
+            )
+    for one in report.refused[:_SHOWN]:
+        entry = f" entry[{one.entry}]" if one.entry >= 0 else ""
+        whole = ("（整个事务）", " (the whole transaction)") if one.resources > 1 else ("", "")
+        place = f"{one.file}{f':{one.line}' if one.line else ''}{entry}"
+        screen.complain(one.issues[:5], f"{place}{screen.said(*whole)}")
+    if len(report.refused) > _SHOWN:
+        screen.note(f"以上只是前 {_SHOWN} 处", f"these are the first {_SHOWN} only")
+    for path in report.lists:
+        screen.note(f"被拒绝的逐条见 {path}", f"each refusal stands in {path}")
+    for target, place in list(report.dangling.items())[:_SHOWN]:
+        screen.note(f"{place} 引用的 {target} 不存在", f"{place} refers to {target}, which is not there")
+    if len(report.dangling) > _SHOWN:
+        screen.note(
+            f"另有 {len(report.dangling) - _SHOWN} 个悬空引用，见 --json",
+            f"{len(report.dangling) - _SHOWN} more dangling references, see --json",
+        )
 
 
 def _write(file: IO[str], refusal: Refusal) -> None:
     import json
 
-    file.write(json.dumps(_as_json(refusal), ensure_ascii=False) + "\n")
+    file.write(json.dumps(refusal.as_document(), ensure_ascii=False) + "\n")

@@ -33,10 +33,12 @@ def test_a_file_is_loaded_and_what_is_wrong_in_it_told(environment: dict[str, st
         "utf-8",
     )
     told = gateway(environment, "load", path, status=1)
-    assert "1 files, 1 resources: 1 written, 0 unchanged, 1 refused" in told.stdout
+    assert "1 files, 2 resources: 1 written, 0 unchanged, 1 refused" in told.stdout
     assert f"{path}:2:Patient.gender: " in told.stderr
-    again = json.loads(gateway(environment, "load", path, "--json").stdout)
+    again = json.loads(gateway(environment, "load", path, "--json", status=1).stdout)
     assert (again["skipped"], again["resources"], again["refused"]) == (1, 0, [])
+    assert [one["refused"] for one in again["earlier"]] == [1]
+    assert json.loads(Path(again["earlier"][0]["list"]).read_text("utf-8"))["line"] == 2
     changed = json.loads(gateway(environment, "load", path, "--again", "--json", status=1).stdout)
     assert (changed["unchanged"], changed["refused"][0]["line"], changed["refused"][0]["issues"][0]["code"]) == (
         1,

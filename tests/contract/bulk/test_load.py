@@ -37,8 +37,10 @@ def bundle(path: Path, kind: str, *entries: dict[str, Any]) -> Path:
     return path
 
 
-def load(store: SqlStore, *paths: Path, again: bool = False) -> Report:
-    return Loader(Door(store), GATEWAY).load(paths, again=again)
+def load(store: SqlStore, *paths: Path, again: bool = False, lists: Path | None = None) -> Report:
+    report = Loader(Door(store), GATEWAY, lists=lists).load(paths, again=again)
+    assert report.resources == report.written + report.unchanged + report.refused_count
+    return report
 
 
 def ids(store: SqlStore, resource_type: str = "Patient") -> set[str]:
@@ -178,6 +180,7 @@ def test_a_transaction_stands_or_falls_as_one(store: SqlStore, tmp_path: Path) -
     )
     report = load(store, good, bad)
     assert (report.written, len(report.refused)) == (2, 1)
+    assert (report.resources, report.refused_count) == (4, 2)  # of the Bundle that fell, both
     assert ids(store) == {"00000000-0000-4000-8000-000000000001"}
     assert load(store, good, again=True).written == 0
 
@@ -263,3 +266,110 @@ def test_a_path_that_cannot_be_loaded_is_refused(store: SqlStore, tmp_path: Path
     (tmp_path / "text.txt").write_text("x")
     with pytest.raises(Invalid):
         load(store, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "line", ["null", "[]", '"Patient"', '{"resourceType":["Patient"]}', '{"resourceType":5}', '{"resourceType":"Patient","id":5}']
+)  # fmt: skip
+def test_a_line_that_is_no_resource_is_refused(store: SqlStore, tmp_path: Path, line: str) -> None:
+    report = load(store, ndjson(tmp_path / "a.ndjson", line, patient("a")))
+    assert ([one.line for one in report.refused], report.written) == ([1], 1)
+
+
+def test_an_entry_whose_resource_is_no_object_is_refused(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{"resourceType":"Bundle","type":"collection","entry":[{"resource":"x"},{"resource":null},{}]}')
+    assert [one.entry for one in load(store, path).refused] == [0, 1]
+
+
+def test_a_byte_order_mark_and_line_ends_of_any_kind_are_taken(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    lines = (json.dumps(patient("a")), "", "   ", json.dumps(patient("b")))
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    assert (load(store, path).written, ids(store)) == (2, {"a", "b"})
+
+
+def test_a_second_load_tells_again_what_was_refused_and_where_the_list_is(store: SqlStore, tmp_path: Path) -> None:
+    path = ndjson(tmp_path / "a.ndjson", patient("a"), patient("b", gender="x"), "{")
+    first = load(store, path, lists=tmp_path / "lists")
+    (listed,) = first.lists
+    (earlier,) = load(store, path, lists=tmp_path / "lists").earlier
+    assert (earlier.file, earlier.refused, earlier.list) == (str(path), 2, listed)
+    assert [json.loads(line)["line"] for line in listed.read_text("utf-8").splitlines()] == [2, 3]
+    again = load(store, path, again=True, lists=tmp_path / "lists")
+    assert (again.refused_count, again.unchanged, len(listed.read_text("utf-8").splitlines())) == (2, 1, 2)
+    assert [one.refused for one in load(store, path).earlier] == [2]
+
+
+def test_a_second_load_tells_again_of_references_that_led_nowhere(store: SqlStore, tmp_path: Path) -> None:
+    observation = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"},
+                   "subject": {"reference": "Patient/never"}}  # fmt: skip
+    path = ndjson(tmp_path / "a.ndjson", observation)
+    load(store, path)
+    assert [(one.refused, one.dangling) for one in load(store, path).earlier] == [(0, 1)]
+    load(store, ndjson(tmp_path / "b.ndjson", patient("never")))
+    load(store, path, again=True)
+    assert load(store, path).earlier == []
+
+
+@pytest.mark.parametrize("stops", [1, 2, 3, 4, 5])
+def test_a_load_that_is_broken_off_lists_each_refusal_once_in_the_end(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: int
+) -> None:
+    def rule(change: Change, within: Transaction) -> None:
+        if change.id in ("p3", "p9"):
+            raise Invalid(Issue("business-rule", "不行", "no"))
+
+    monkeypatch.setattr(loading, "BATCH", 3)
+    existing = Door(store)
+    Loader(existing, GATEWAY).load([ndjson(tmp_path / "first.ndjson", patient("p3"), patient("p9"))])
+    lines = [patient(f"p{number}", active=True) for number in range(12)]
+    path = ndjson(tmp_path / "a.ndjson", *lines[:5], "{", *lines[5:7], patient("x", gender="x"), *lines[7:])
+    lists, original, calls = tmp_path / "lists", Loader._store, 0
+
+    def store_(self: Loader, *rest: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == stops:
+            raise Busy(zh="忙", en="busy")
+        return original(self, *rest)
+
+    monkeypatch.setattr(Loader, "_store", store_)
+    with pytest.raises(Busy):
+        Loader(Door(store, rules=(rule,)), GATEWAY, lists=lists).load([path])
+    monkeypatch.setattr(Loader, "_store", original)
+    Loader(Door(store, rules=(rule,)), GATEWAY, lists=lists).load([path])
+    (earlier,) = Loader(Door(store), GATEWAY, lists=lists).load([path]).earlier
+    assert earlier.list is not None
+    assert [json.loads(line)["line"] for line in earlier.list.read_text("utf-8").splitlines()] == [4, 6, 9, 12]
+    assert earlier.refused == 4
+
+
+def test_references_of_what_was_stored_before_a_break_are_followed_too(
+    store: SqlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observation = {"resourceType": "Observation", "id": "o", "status": "final", "code": {"text": "x"},
+                   "subject": {"reference": "Patient/never"}}  # fmt: skip
+    path = ndjson(tmp_path / "a.ndjson", observation, *(patient(f"p{number}") for number in range(5)))
+    monkeypatch.setattr(loading, "BATCH", 2)
+    original, calls = Loader._store, 0
+
+    def store_(self: Loader, *rest: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise Busy(zh="忙", en="busy")
+        return original(self, *rest)
+
+    monkeypatch.setattr(Loader, "_store", store_)
+    with pytest.raises(Busy):
+        load(store, path)
+    monkeypatch.setattr(Loader, "_store", original)
+    report = load(store, path)
+    assert (report.written, list(report.dangling)) == (2, ["Patient/never"])
+
+
+def test_a_folder_without_such_files_is_refused(store: SqlStore, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("x")
+    with pytest.raises(Invalid):
+        load(store, tmp_path)
