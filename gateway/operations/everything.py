@@ -2,7 +2,8 @@
 
 What belongs to the compartment (match), and what that refers to, one level (include): staff, organisations, places, medications. After a
 merge the record is the person's: what refers to the one that was merged away belongs to it. All of it comes on one page, up to the
-server's page limit; _count asks for less; pages go on by the signed tokens of searches. Nothing is parsed on the way.
+server's page limit; _count asks for less; pages go on by the signed tokens of searches. Nothing is parsed on the way, but where _summary or
+_elements ask for a part of each, as in a search.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gateway.interactions.operation import Asked, Definition, Operation
 from gateway.interactions.pages import url
 from gateway.interactions.read import present
 from gateway.interactions.search import PAGE_MARK
+from gateway.interactions.view import View, view_of
 from gateway.operations.criteria import refuse_unknown
 from gateway.operations.published import published
 from gateway.search.instant import interval
@@ -30,7 +32,8 @@ def everything(asked: Asked) -> bytes:
     """One page. Raises NotFound, Gone; Malformed for a parameter's value; Invalid (410) for a page link that expired."""
     door, principal = asked.door, asked.principal
     ids = _persons(asked) if asked.id else ()
-    refuse_unknown(asked, {PAGE_MARK})
+    refuse_unknown(asked, {PAGE_MARK, "_summary", "_elements"})
+    view = _view(asked)
     given = _given(asked)
     place = "/".join(part for part in (asked.resource_type, asked.id, "$everything") if part)
     bound = [place, *(f"{name}={text}" for name, text in given if name != "_count")]
@@ -49,14 +52,29 @@ def everything(asked: Asked) -> bytes:
         ),
         principal,
     )
-    links = [("self", url(door, place, given))]
+    shown = [*given, *view.pairs]
+    links = [("self", url(door, place, shown))]
     if further:
         mark = door.seal().close(further, None, bound, principal)
-        links.append(("next", url(door, place, [*given, (PAGE_MARK, mark)])))
+        links.append(("next", url(door, place, [*shown, (PAGE_MARK, mark)])))
     base = door.base_url
-    hits = [Hit(f"{base}/{kind}/{id}", content, "match" if own else "include") for kind, id, content, own in parts]
+    hits = [
+        Hit(f"{base}/{kind}/{id}", view.of(content, own), "match" if own else "include")
+        for kind, id, content, own in parts
+    ]
     whole = not token and not further
     return searchset(hits, links, sum(part.belongs for part in parts) if whole else None)
+
+
+def _view(asked: Asked) -> View:
+    if ("_summary", "count") in asked.criteria:
+        raise Malformed(
+            "not-supported",
+            zh="$everything 不单计总数；请用 Patient/…/*?_summary=count 检索。",
+            en="$everything does not only count: search Patient/…/*?_summary=count.",
+            at="_summary",
+        )
+    return view_of(asked.criteria)
 
 
 def _persons(asked: Asked) -> tuple[str, ...]:

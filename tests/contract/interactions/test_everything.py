@@ -202,4 +202,30 @@ def test_parameters_may_come_in_a_body_and_unknown_ones_are_refused(record: Test
     assert response.status_code == 200, response.text
     assert listed(response.json()) == ["Encounter/e"]
     assert record.get("/Patient/p/$everything?nothing=1").status_code == 400
+    assert record.get("/Patient/p/$everything?_summary=short").status_code == 400
+    assert record.get("/Patient/p/$everything?_summary=count").status_code == 400
     assert record.get("/Patient/p/$everything?_count=0").status_code == 400
+
+
+def test_a_part_of_each_is_given_on_every_page(record: TestClient) -> None:
+    put(record, observation("noted", note=[{"text": "甲"}]))
+    whole = listed(everything(record))
+    bundle = everything(record, "?_elements=subject,Practitioner.active&_count=2")
+    seen: dict[str, Any] = {}
+    while True:
+        for entry in bundle["entry"]:
+            resource = entry["resource"]
+            seen[f"{resource['resourceType']}/{resource['id']}"] = resource
+        following = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+        if not following:
+            break
+        assert "_elements=" in following[0]
+        bundle = record.get(following[0]).json()
+    assert set(seen) == set(whole)
+    noted = seen["Observation/noted"]
+    assert set(noted) == {"resourceType", "id", "meta", "status", "code", "subject"}
+    assert noted["meta"]["tag"][0]["code"] == "SUBSETTED"
+    assert "name" in seen["Organization/o"]
+    assert "name" not in seen["Practitioner/d"]
+    short = everything(record, "?_summary=true")["entry"]
+    assert not any("note" in entry["resource"] for entry in short)
