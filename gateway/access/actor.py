@@ -42,5 +42,19 @@ def organisation_codes(reference: Any, transaction: Transaction) -> frozenset[st
     return _codes([reference["identifier"]] if "identifier" in reference else ())
 
 
+def is_same(one: Any, other: Any, transaction: Transaction) -> bool:
+    """Whether two references lead to one institution."""
+    if not one or not other:
+        return False
+    if one.get("reference") and one.get("reference") == other.get("reference"):
+        return True
+    return bool(organisation_codes(one, transaction) & organisation_codes(other, transaction))
+
+
+def is_another(one: Any, other: Any, transaction: Transaction) -> bool:
+    """Whether a known institution stands where another one stood; one of which only the name is known is never another."""
+    return bool(organisation_codes(one, transaction)) and not is_same(one, other, transaction)
+
+
 def _codes(identifiers: Any) -> frozenset[str]:
     return frozenset(str(item.get("value", "")) for item in identifiers if item.get("system") == ORGANISATION) - {""}

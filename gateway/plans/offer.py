@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from gateway.access.actor import is_another, is_same
 from gateway.fhir.errors import Conflict
 from gateway.interactions.document import instant
 from gateway.interactions.governed import put
@@ -27,8 +28,6 @@ from gateway.plans.plan_tasks import (
     NOT_TAKEN,
     TAKE_UP,
     PlanTasks,
-    is_another,
-    is_same,
     plans_of,
     receiver,
     standing,

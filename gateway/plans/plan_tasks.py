@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.access.actor import organisation_codes
 from gateway.fhir.canonical import BASE, code_system
 from gateway.fhir.document import read
 from gateway.fhir.lifecycle import Machine, load
@@ -121,17 +120,3 @@ def receiver(plan: Document, transaction: Transaction) -> Document | None:
         found: Document = (encounter.get("hospitalization") or {}).get("destination") or {}
         return found if "reference" in found else None
     return None
-
-
-def is_same(one: Any, other: Any, transaction: Transaction) -> bool:
-    """Whether two references lead to one institution."""
-    if not one or not other:
-        return False
-    if one.get("reference") and one.get("reference") == other.get("reference"):
-        return True
-    return bool(organisation_codes(one, transaction) & organisation_codes(other, transaction))
-
-
-def is_another(one: Any, other: Any, transaction: Transaction) -> bool:
-    """Whether a known institution stands where another one stood; one of which only the name is known is never another."""
-    return bool(organisation_codes(one, transaction)) and not is_same(one, other, transaction)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from gateway.access.actor import is_same
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict
 from gateway.interactions.change import Change, Effects
@@ -24,7 +25,7 @@ from gateway.plans.discharge import default_name, defaults, is_default, is_disch
 from gateway.plans.due import compare, standing
 from gateway.plans.further import PLAN_ENDED, is_successor
 from gateway.plans.offer import OVER, Offer
-from gateway.plans.plan_tasks import ACTIVITY, NOT_TAKEN, TAKE_UP, PlanTasks, code_of, is_same, plans_of, receiver
+from gateway.plans.plan_tasks import ACTIVITY, NOT_TAKEN, TAKE_UP, PlanTasks, code_of, plans_of, receiver
 from gateway.plans.plan_tasks import standing as current
 from gateway.plans.planned import Document, Options, identifier, place_of, planned, window
 from gateway.plans.same_deed import is_asked_for

@@ -3,6 +3,7 @@
     Task change           judged against the machine; Provenance of the transition in the same transaction
     Task reaches a state  the ServiceRequest takes the status that the table names for it (closed → completed, …)
     new ServiceRequest    gets its one coordination Task when the placer sent none
+    another performer     is asked by a new Task, once the one before has refused
     ServiceRequest moved  its Task takes the one edge that means the same, or the change is refused
 
 Everything is a function of the changes and of what the transaction reads, so that a repeat gives the same again.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gateway.access.actor import organisation_codes
+from gateway.access.actor import is_another, organisation_codes
 from gateway.fhir.canonical import BASE, code_system, sid
 from gateway.fhir.document import read
 from gateway.fhir.errors import Conflict, Forbidden, Invalid, Issue
@@ -45,6 +46,8 @@ class Referral:
             return
         if change.before is None and change.after is not None:
             _refuse_answer_to_nothing(change.after, transaction.principal.role)
+        if self._kind.repeats(change, transaction):
+            self._refuse_late_receiver(change, transaction)
         self._kind.judge(change, transaction)
         if change.before is None and change.after is not None:
             _need_focus(change.after)
@@ -53,6 +56,20 @@ class Referral:
     def _kind(self) -> Governed:
         name, instead = ("转诊任务", "a referral's Task"), ("撤回（withdrawn）或作废（void）", "withdraw or discard it")
         return Governed("referral", machine(self.base), name, instead, self.base, self.zone)
+
+    def _refuse_late_receiver(self, change: Change, transaction: Transaction) -> None:
+        """A request sent again does not take the referral from who has answered it; who refused it has nothing to lose."""
+        before, after = change.before or {}, change.after or {}
+        if self._kind.state(before).kind == "end" or not is_another(
+            after.get("owner"), before.get("owner"), transaction
+        ):
+            return
+        raise Conflict(
+            "business-rule",
+            zh="转诊已由原接收机构答复，不能改派；请先撤回，再重新申请。",
+            en="the first receiver has already answered; withdraw the referral, then make it anew for another one.",
+            at="Task.owner",
+        )
 
     def request_rule(self, change: Change, transaction: Transaction) -> None:
         """A referral's ServiceRequest is its placer's: nobody else changes it (workflow I3). A new one gets a number."""
@@ -121,9 +138,10 @@ class Referral:
             if state is not None:
                 yield self._task_for(change, state.status, transaction)
             return
-        if status == change.before.get("status"):
-            return
         kind, table = self._kind, machine(self.base)
+        if status == change.before.get("status"):
+            yield from self._redirected(change, status, transaction)
+            return
         found = [(task, kind.state(task)) for task in self._tasks(reference, transaction)]
         is_agreed = any(now.request == status for _, now in found)
         for task, now in found:
@@ -142,6 +160,15 @@ class Referral:
                 )
             reason = task.get("statusReason", {"text": "申请方变更了转诊申请的状态"})
             yield kind.moved(task, same[0], reason)
+
+    def _redirected(self, change: Change, status: str, transaction: Transaction) -> Iterator[Document]:
+        """The placer names another receiver after the first has refused: that one is asked by a Task of its own."""
+        state, tasks = first_state(status, self.base), self._tasks(change.reference, transaction)
+        to, was = _receiver(change.after or {}), _receiver(change.before or {})
+        if state is None or not tasks or not is_another(to, was, transaction):
+            return
+        if all(self._kind.state(task).kind == "end" for task in tasks):
+            yield self._task_for(change, state.status, transaction, len(tasks) + 1)
 
     def _refuse_second(self, change: Change, transaction: Transaction) -> None:
         """A number names one referral, whichever way it came (workflow I17)."""
@@ -203,10 +230,10 @@ class Referral:
             )
         return others
 
-    def _task_for(self, change: Change, status: str, transaction: Transaction) -> Document:
-        """The coordination Task of a ServiceRequest that came without one."""
+    def _task_for(self, change: Change, status: str, transaction: Transaction, number: int = 1) -> Document:
+        """The coordination Task of a ServiceRequest that came without one; number: of its Tasks it is which."""
         request = change.after or {}
-        receiver = next((p for p in request.get("performer", ()) if "Organization" in _target(p)), None)
+        receiver = _receiver(request)
         if receiver is None:
             raise Invalid(
                 "required",
@@ -215,7 +242,8 @@ class Referral:
                 at="ServiceRequest.performer",
             )
         at = instant(transaction.now(), self.zone)
-        identifier = {"system": sid("alliance", "referral-task", self.base), "value": change.id}
+        value = change.id if number == 1 else f"{change.id}-{number}"
+        identifier = {"system": sid("alliance", "referral-task", self.base), "value": value}
         task = {
             "resourceType": "Task",
             "identifier": [identifier, *request.get("identifier", ())],
@@ -228,7 +256,7 @@ class Referral:
             },
             "focus": {"reference": f"ServiceRequest/{change.id}"},
             "for": request.get("subject"),
-            "authoredOn": request.get("authoredOn", at),
+            "authoredOn": request.get("authoredOn", at) if number == 1 else at,
             "lastModified": at,
             "requester": request.get("requester"),
             "owner": receiver,
@@ -257,6 +285,11 @@ def focus(task: Mapping[str, Any], changes: Sequence[Change], transaction: Trans
             return change.after or {}
     version = transaction.current([(kind, id)]).get((kind, id))
     return {} if version is None or version.deleted else read(version.content)
+
+
+def _receiver(request: Mapping[str, Any]) -> Document | None:
+    """The institution that a referral asks."""
+    return next((one for one in request.get("performer", ()) if "Organization" in _target(one)), None)
 
 
 def _target(reference: Mapping[str, Any]) -> str:

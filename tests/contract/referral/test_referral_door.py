@@ -420,3 +420,28 @@ def test_of_two_answers_at_once_one_counts(door: Door) -> None:
         assert len(refused) == 1
         events = [r["activity"]["coding"][0]["code"] for r in found(door, "Provenance", "target", f"Task/{task_id}")]
         assert sorted(events) in (["CREATE", "accept"], ["CREATE", "reject"])
+
+
+def test_a_placers_other_performer_after_a_rejection_is_asked(door: Door) -> None:
+    third = third_hospital(door)
+    sender = Principal("clinic-his", "99000002", "source")
+    request_id, first = new(door, principal=sender)
+    sent = get(door, "ServiceRequest", request_id), get(door, "Task", first)
+    elsewhere = [{"reference": "Organization/third"}]
+    move(door, first, HOSPITAL, status="accepted")
+    with pytest.raises(Conflict, match="already answered"):
+        door.update("Task", first, {**sent[1], "owner": elsewhere[0]}, sender)
+    request_id, first = new(door, principal=sender)
+    sent = get(door, "ServiceRequest", request_id), get(door, "Task", first)
+    move(door, first, HOSPITAL, status="rejected", statusReason=REASON)
+    for _ in range(2):  # the same message again asks nobody again
+        entries = [
+            {"resource": resource, "request": {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}}
+            for resource in ({**sent[0], "performer": elsewhere}, {**sent[1], "owner": elsewhere[0]})
+        ]
+        door.transaction({"resourceType": "Bundle", "type": "transaction", "entry": entries}, sender)
+        tasks = found(door, "Task", "focus", f"ServiceRequest/{request_id}")
+        assert sorted(state(task) for task in tasks) == ["rejected", "submitted"]
+    (asked,) = [task for task in tasks if state(task) == "submitted"]
+    assert asked["owner"] == elsewhere[0]
+    assert state(move(door, asked["id"], third, status="accepted")) == "accepted"
