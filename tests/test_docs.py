@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shlex
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,39 +74,6 @@ def test_the_readme_lists_every_setting_in_the_words_of_the_code(language: str) 
     }
     shown = {name: cells[-1] for name, cells in table_rows(text_of(language), r"GATEWAY_\w+").items()}
     assert shown == expected
-
-
-@pytest.mark.parametrize(
-    ("language", "heading"), [("en", "A Z segment, step by step"), ("zh", "以 Z 段为例，一步一步")]
-)
-def test_the_steps_of_the_readme_connect_a_source_with_a_z_segment(language: str, heading: str, tmp_path: Path) -> None:
-    """Every line is run as it stands, in a folder with a copy of the tables; only the program's path is another one."""
-    section = text_of(language).split(f"### {heading}\n", 1)[1].split("\n### ", 1)[0]
-    before, after = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    shutil.copytree(ROOT / "mappings", tmp_path / "mappings")
-
-    def run(steps: str, ends_with: int) -> str:
-        settings = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "GATEWAY_LANGUAGE": language}
-        settings |= {"GATEWAY_MAPPINGS": str(tmp_path / "mappings"), "GATEWAY_DATA_DIR": str(tmp_path / "data")}
-        steps = steps.replace(".venv/bin/gateway", f"{shlex.quote(sys.executable)} -m gateway")
-        steps = steps.replace("-m gateway doctor", "-m gateway doctor || :")  # ports may be taken here
-        done = subprocess.run(
-            ["sh", "-e", "-c", steps], cwd=tmp_path, env=settings, capture_output=True, timeout=60, check=False
-        )
-        assert done.returncode == ends_with, done.stderr.decode()
-        return done.stdout.decode() + done.stderr.decode()
-
-    assert "ZPI-1, ZPI-2, ZPI-3" in run(before, 1)  # convert found what no table speaks of
-    shown = run(after, 0)
-    assert "ZPI-" not in shown.split("{", 1)[0]
-    assert "unmapped 0" in shown
-    found = json.loads(next(line for line in shown.splitlines() if line.startswith("{")))
-    (person,) = (it["resource"] for it in found["bundle"]["entry"] if it["resource"]["resourceType"] == "Patient")
-    assert [it["valueString"] for it in person["extension"] if it["url"].endswith("/insurance-area")] == ["东区医保"]
-    assert {it["state"] for it in found["ledger"] if it["path"].startswith("ZPI")} == {"mapped", "ignored"}
-    assert not found["issues"]
-    assert re.search(r"✓ +│ (接入点|sites) .*east-his", shown)
-    assert re.search(r"✓ +│ (映射表|mappings)", shown)
 
 
 def test_every_setting_is_read_somewhere() -> None:
