@@ -1,9 +1,13 @@
-"""What typer says of a wrong command line, in the person's language: what is wrong, and where to look."""
+"""What is wrong with a command line, in the person's language, and where to look: what typer says, and what we say of values."""
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection
 from typing import Any
+
+from gateway.fhir.errors import Invalid
 
 # typer's own sentences, and what they say in Chinese; what it may say beyond these is shown as it is.
 _SENTENCES = (
@@ -45,3 +49,20 @@ def chinese(said: str) -> str:
             near = match.groupdict().get("near")
             return words.format(*match.groups()) + (f"；是否想写 {near.strip(chr(39))}？" if near else "")
     return f"用法有误：{said}"
+
+
+def one_of(option: str, value: str, known: Collection[str]) -> None:
+    """Let pass nothing, and what is known; a wrong word would quietly mean nothing at all.
+
+    raises  Invalid, with the nearest known word, or all of them where none is near
+    """
+    if not value or value in known:
+        return
+    near = next(iter(difflib.get_close_matches(value[:64], list(known), 1, 0.6)), "")
+    zh, en = ("、".join(sorted(known)) or "（无）"), (", ".join(sorted(known)) or "(none)")
+    raise Invalid(
+        "value",
+        zh=f"{option} 没有 {value[:64]}；" + (f"是否想写 {near}？可用：{zh}。" if near else f"可用：{zh}。"),
+        en=f"{option} knows no {value[:64]}"
+        + (f": did you mean {near}? There are {en}." if near else f": there are {en}."),
+    )

@@ -16,18 +16,25 @@ def outbox(
     json: Annotated[bool, typer.Option("--json", help="输出 JSON · print JSON")] = False,
 ) -> None:
     """发件：状态、应答、失败原因，重发 · what is to be sent, its state and reason; send again"""
-    from gateway import screen
+    from typing import get_args
+
+    from gateway import screen, usage
     from gateway.access.policy import restrict
+    from gateway.app import open_exchange
     from gateway.outbox.resend import resend as again
     from gateway.settings import settings
+    from gateway.store.contract import JobState
     from gateway.store.reason import from_reason
     from gateway.store.sql import open_store
 
+    usage.one_of("--state", state, get_args(JobState))
     store = open_store(settings().database_url, restrict)
     try:
         done = again(store, resend) if resend else None
         shown = sorted({*(resend or ()), *(job.id for job in done.jobs)}) if done else ()
         found = store.jobs(state=state, target=target, ids=shown)
+        if target and not store.jobs(target=target, limit=1):
+            usage.one_of("--target", target, open_exchange(settings()).sources)
     finally:
         store.close()
     rows = []

@@ -15,13 +15,15 @@ from gateway.store.contract import Message, MessageFilter, Store
 from gateway.store.reason import from_reason
 
 _AGAIN = ("stored", "quarantined")
+_HISTORY = ("superseded", "duplicate")
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """attempts: the new messages, oldest first. passed_over: ids that cannot be replayed, with their states: still in
-    flight, a duplicate (replay its first one), superseded (replay its latest attempt). conflicts: ids that a filter met
-    and left in quarantine, because somebody must choose between them and what came first."""
+    flight, a duplicate (replay its first one), superseded (replay its latest attempt); of a filter's, those in flight
+    alone: the others are history that the filter does not mean. conflicts: ids that a filter met and left in quarantine,
+    because somebody must choose between them and what came first."""
 
     attempts: tuple[Message, ...]
     passed_over: tuple[tuple[int, str], ...]
@@ -41,18 +43,30 @@ def replay(
     attempts: list[Message] = []
     passed_over: list[tuple[int, str]] = []
     conflicts: list[int] = []
-    for found in store.messages(where):
-        if not where.ids and _is_conflict(found):
-            conflicts.append(found.id)
-            continue
-        again, state = _again(store, found.id, principal)
+    for found in _meant(store, where, conflicts):
+        again, state = _again(store, found, principal)
         if again is None:
-            passed_over.append((found.id, state))
+            passed_over.append((found, state))
         else:
             attempts.append(again)
     if attempts:
         arrived()
     return Replayed(tuple(attempts), tuple(passed_over), tuple(conflicts))
+
+
+def _meant(store: Store, where: MessageFilter, conflicts: list[int]) -> list[int]:
+    """The ids, all before the first attempt is made: an attempt is a message that the filter may mean, too."""
+    ids: list[int] = []
+    while page := store.messages(where):
+        for found in page:
+            if where.ids:
+                ids.append(found.id)
+            elif _is_conflict(found):
+                conflicts.append(found.id)
+            elif found.state not in _HISTORY:
+                ids.append(found.id)
+        where = replace(where, after=page[-1].id)
+    return ids
 
 
 def _is_conflict(message: Message) -> bool:

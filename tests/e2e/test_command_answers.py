@@ -37,6 +37,38 @@ def test_replay_of_no_such_message_shows_no_message_at_all(data: dict[str, objec
     assert json.loads(done.stdout) == {"attempts": [], "passed_over": [], "conflicts": [], "unknown": [7]}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("replay", "--state", "storde"), b"did you mean stored?"),
+        (("replay", "--state", "superseded"), b"there are quarantined, stored."),
+        (("replay", "--source", "demo-hsi"), b"did you mean demo-his?"),
+        (("replay", "--kind", "ADT^A0"), b"did you mean ADT^A40?"),
+        (("outbox", "--state", "daed"), b"did you mean dead?"),
+        (("outbox", "--target", "demo-hsi"), b"did you mean demo-his?"),
+    ],
+)
+def test_a_filter_that_names_nothing_there_is_refused(
+    data: dict[str, object], arguments: tuple[str, ...], told: bytes
+) -> None:
+    done = gateway(*arguments, **data)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert told in done.stderr
+
+
+def test_a_filter_that_meets_no_message_says_so(data: dict[str, object]) -> None:
+    done = gateway("replay", "--kind", "ADT^A08", **data)
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"no message fits" in done.stderr
+
+
+def test_a_message_that_is_superseded_is_not_replayed_and_told_why(data: dict[str, object]) -> None:
+    (first,) = json.loads(gateway("replay", "--kind", "ADT^A01", "--json", **data).stdout)["attempts"]
+    assert b"replay that one" in gateway("replay", first["replays"], **data).stderr
+    made = json.loads(gateway("replay", "--kind", "ADT^A01", "--json", **data).stdout)
+    assert ([one["replays"] for one in made["attempts"]], made["passed_over"]) == ([first["id"]], [])
+
+
 def test_a_code_that_no_map_knows_is_told_by_the_ledger(tmp_path: Path) -> None:
     opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
     odd = ADMISSION.with_name("ADT_A08.unknown-code.hl7").read_bytes()

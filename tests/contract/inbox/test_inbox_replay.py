@@ -65,9 +65,31 @@ def test_what_is_in_flight_or_a_duplicate_or_superseded_is_passed_over(
     inbox.receive(b"8|A01|p1|x", "town")
     first = store.messages(MessageFilter(state="stored"))[0]
     replay(store, MessageFilter(ids=(first.id,)))
-    done = replay(store, MessageFilter())
+    done = replay(store, MessageFilter(ids=tuple(message.id for message in store.messages(MessageFilter()))))
     assert done.attempts == ()
     assert sorted(state for _, state in done.passed_over) == ["duplicate", "received", "received", "superseded"]
+
+
+def test_a_filter_means_the_last_attempts_alone(inbox: Inbox, worker: Worker, store: SqlStore) -> None:
+    inbox.receive(b"7|A01|p1|x", "town")
+    inbox.receive(b"7|A01|p1|x", "town")
+    worker.drain()
+    for _ in range(3):
+        done = replay(store, MessageFilter(source="town"))
+        worker.drain()
+        assert ([message.state for message in done.attempts], done.passed_over) == (["received"], ())
+    assert [message.state for message in store.messages(MessageFilter())].count("stored") == 1
+    assert ledger(store).holds
+
+
+def test_a_filter_means_all_messages_however_many(inbox: Inbox, worker: Worker, store: SqlStore) -> None:
+    for number in range(7):
+        inbox.receive(f"{number}|A01|p{number}|x".encode(), "town")
+    worker.drain()
+    attempts = replay(store, MessageFilter(source="town", limit=2)).attempts
+    assert len(attempts) == 7
+    ids = tuple(message.id for message in attempts)
+    assert len(replay(store, MessageFilter(ids=ids, limit=2)).passed_over) == 7
 
 
 def test_two_operators_who_replay_the_same_message_make_one_attempt(
