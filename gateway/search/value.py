@@ -43,7 +43,10 @@ def read_value(kind: str, text: str, zone: str, target: str = "") -> Value | Non
     if kind == "near":
         return _near(unescape(text).split("|"))
     plain = unescape(text)
-    return Value(plain, code=plain) if kind == "uri" else Value(plain, folded=fold(plain))
+    if kind == "uri":
+        return Value(plain, code=plain)
+    folded = fold(plain)
+    return Value(plain, folded=folded) if folded else None  # every text begins with a blank's nothing
 
 
 def split(text: str, mark: str) -> list[str]:
@@ -77,11 +80,13 @@ def _token(text: str) -> Value | None:
 
 
 def _reference(text: str, target: str) -> Value | None:
+    """With a version only what refers to that very version; without, whatever version is referred to."""
     found = parse_reference(text)
+    version = f"/_history/{found.version}" if found.version else ""
     if found.kind == "relative":
-        return None if target and found.type != target else Value(text, system=found.type, code=found.id)
+        return None if target and found.type != target else Value(text, system=found.type, code=found.id + version)
     if found.kind == "absolute":
-        return Value(text, system="", code=f"{found.base}{found.type}/{found.id}")
+        return Value(text, system="", code=f"{found.base}{found.type}/{found.id}{version}")
     if _id(text):
         return Value(text, system=target, code=text)
     return Value(text, system="", code=text) if ":" in text else None

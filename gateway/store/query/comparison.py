@@ -128,7 +128,9 @@ def _uris(draft: Draft, clause: Clause, values: Sequence[Value], at: Columns) ->
         return same
     below = []
     for value in values:
-        start = (value.code or value.text).rstrip("/") + "/"
+        url = value.code or value.text
+        # Below a canonical's version are its parts: 1.2 and 1.2.3 below |1, no path.
+        start = url + "." if "|" in url else url.rstrip("/") + "/"
         below.append(f"{at.code} >= {draft.mark(start)} AND {at.code} < {draft.mark(successor(start))}")
     return any_of([same, *(f"({one})" for one in below)])
 

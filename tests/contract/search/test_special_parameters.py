@@ -125,6 +125,35 @@ def test_includes_go_on_by_iterate_and_end_in_circles(store: SqlStore) -> None:
     assert included(door, "Patient", ("_revinclude", "*")) == ["Flag/f"]
 
 
+def test_a_version_is_asked_for_where_it_is_named(store: SqlStore) -> None:
+    door = Door(store, limits=Limits(referential_integrity=False))
+    for id, reference in (
+        ("any", "Patient/p"),
+        ("first", "Patient/p/_history/1"),
+        ("second", "Patient/p/_history/2"),
+        ("far", "http://b.example/fhir/Patient/p/_history/2"),
+    ):
+        put(door, "Flag", id, status="active", code={"text": "x"}, subject={"reference": reference})
+    assert ids(door, "Flag", ("subject", "Patient/p")) == ["any", "first", "second"]
+    assert ids(door, "Flag", ("subject", "p")) == ["any", "first", "second"]
+    assert ids(door, "Flag", ("subject", "Patient/p/_history/2")) == ["second"]
+    assert ids(door, "Flag", ("subject:Patient", "Patient/p/_history/1")) == ["first"]
+    assert ids(door, "Flag", ("subject", "Patient/p/_history/3")) == []
+    assert ids(door, "Flag", ("subject", "http://b.example/fhir/Patient/p")) == ["far"]
+    assert ids(door, "Flag", ("subject", "http://b.example/fhir/Patient/p/_history/2")) == ["far"]
+    assert ids(door, "Flag", ("subject", "http://b.example/fhir/Patient/p/_history/1")) == []
+
+
+def test_below_a_version_are_its_parts(store: SqlStore) -> None:
+    door = Door(store)
+    for id, version in (("a", "|1"), ("b", "|1.2"), ("c", "|10"), ("d", ""), ("e", "|1.2.3")):
+        put(door, "Basic", id, code={"text": "x"}, meta={"profile": [f"http://a.example/p{version}"]})
+    assert ids(door, "Basic", ("_profile:below", "http://a.example/p|1")) == ["a", "b", "e"]
+    assert ids(door, "Basic", ("_profile:below", "http://a.example/p|1.2")) == ["b", "e"]
+    assert ids(door, "Basic", ("_profile:below", "http://a.example/p")) == ["a", "b", "c", "d", "e"]
+    assert ids(door, "Basic", ("_profile", "http://a.example/p|1")) == ["a"]
+
+
 def test_a_code_that_nothing_can_have_is_told_of_beside_what_is_found(store: SqlStore) -> None:
     door = Door(store)
     put(door, "Patient", "a", gender="male")

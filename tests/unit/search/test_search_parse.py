@@ -191,6 +191,13 @@ def test_what_cannot_be_asked_of_an_observation_is_refused_by_name(name: str, te
     assert issue.expression == (name,)
 
 
+@pytest.mark.parametrize("name", ["name", "name:contains", "name:exact", "identifier:text"])
+@pytest.mark.parametrize("text", [" ", "\u3000", "张, ", "\u0301"])
+def test_a_blank_is_no_text_for_everybody_has_it(name: str, text: str) -> None:
+    (issue,) = refusal("Patient", (name, text)).issues
+    assert issue.code == "value"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "instead"),
     [
