@@ -23,10 +23,10 @@ def test_a_writer_that_took_its_instant_and_takes_its_time_is_waited_for(store: 
         assert go_on.wait(20)
 
     class Slow(Door):
-        def index(self, resource: dict[str, Any]) -> Any:
+        def index(self, resource: dict[str, Any], targets: Any = None) -> Any:
             if slow == "index":
                 wait()
-            return super().index(resource)
+            return super().index(resource, targets)
 
     def rule(_change: Any, within: Any) -> None:
         within.now()
