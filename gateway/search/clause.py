@@ -294,6 +294,12 @@ class _Reader:
             for base in self.context.own:
                 part = part.removeprefix(base)
         value = read_value(kind, part, self.context.zone, target)
+        if value is None and kind == "reference" and target and part.partition("/")[0] in resource_types() - {target}:
+            raise bad(
+                self.whole,
+                f"此处只引用 {target}，应为 {target}/标识",
+                f"it refers to a {target} only: write {target}/id",
+            )
         if value is None:
             raise bad(self.whole, *FORMS["quantity" if kind == "money" else kind])
         return value

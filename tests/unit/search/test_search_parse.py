@@ -191,6 +191,14 @@ def test_what_cannot_be_asked_of_an_observation_is_refused_by_name(name: str, te
     assert issue.expression == (name,)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"), [("patient", "Group/g"), ("subject:Patient", "Group/g"), ("patient", "Patient/p,Group/g")]
+)
+def test_a_reference_to_another_type_is_refused_with_the_type(name: str, text: str) -> None:
+    (issue,) = refusal("Observation", (name, text)).issues
+    assert "Patient/id" in issue.en
+
+
 @pytest.mark.parametrize("name", ["name", "name:contains", "name:exact", "identifier:text"])
 @pytest.mark.parametrize("text", [" ", "\u3000", "张, ", "\u0301"])
 def test_a_blank_is_no_text_for_everybody_has_it(name: str, text: str) -> None:
