@@ -23,6 +23,8 @@ from adapters.kit.sources import complaint, nearest
 from adapters.kit.table import Tables
 from adapters.kit.translation import Document, Received, Translation
 from gateway.fhir.errors import GatewayError, Invalid, Issue, NotFound, Unsupported
+from gateway.terminology.service import LocalTerminology
+from gateway.terminology.shelf import Folders, Published
 
 
 @functools.cache
@@ -54,6 +56,11 @@ class Exchange:
     _read: dict[tuple[str, str], tuple[Tables, Codes]] = field(default_factory=dict, repr=False)
     _reading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    @functools.cached_property
+    def terminology(self) -> LocalTerminology:
+        """What code maps are judged by: the code systems that R4 publishes, and those beside the maps."""
+        return LocalTerminology((Folders([self.mappings / "codes"]), Published()))
+
     def check(self) -> None:
         """Read the tables of every source.
 
@@ -64,11 +71,12 @@ class Exchange:
             if not source.format:
                 continue
             try:
-                tables, _codes = self.tables(source)
+                tables, codes = self.tables(source)
             except Invalid as error:
                 issues |= dict.fromkeys(error.issues)
             else:
                 issues |= dict.fromkeys(_unwritable(source, tables))
+                issues |= dict.fromkeys(_unusable(codes))
         if issues:
             raise Invalid(*issues)
 
@@ -163,7 +171,8 @@ class Exchange:
     def _load(self, source: Source) -> tuple[Tables, Codes]:
         sites = self.mappings / "sites"
         site = sites / source.tables if source.tables else None
-        codes = Codes(([site / "codes"] if site else []) + [sites / "codes", self.mappings / "codes"])
+        folders_of_codes = ([site / "codes"] if site else []) + [sites / "codes", self.mappings / "codes"]
+        codes = Codes(folders_of_codes, self.terminology.instead_of)
         folders = [self.mappings / source.format] + ([site / source.format] if site else [])
         read = table.load(
             tuple(folders),
@@ -257,6 +266,15 @@ class Exchange:
             return adapter.encode(tree, source), issues
         except Invalid:
             return None
+
+
+def _unusable(codes: Codes) -> Iterator[Issue]:
+    """The maps that cannot serve, those as well that no table names: conversions and $translate look them up."""
+    for name in codes.names():
+        try:
+            _is_known(codes, name)
+        except Invalid as error:
+            yield from error.issues
 
 
 def _is_known(codes: Codes, name: str) -> bool:

@@ -4,19 +4,25 @@ A map is one file mappings/codes/<name>.json. Forward, the first target of a cod
 codes with one target, the one marked equal, then equivalent, then the first listed. A code listed without a target is
 known and has no counterpart. What becomes of codes that are not listed stands in group.unmapped: fixed (one code for
 all of them), provided (the code passes as it is), or nothing: the code is unknown.
+
+A target that its code system is known not to have makes the file unusable: it would be written into every resource.
 """
 
 from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from gateway.fhir import canonical
+from gateway.fhir.position import line_of
+
+Wrong = Callable[[str, str], Sequence[str] | None]
+"""Of a system and a code: None when it is a code of that system or nobody can tell, otherwise what may have been meant."""
 
 SHIPPED = Path(__file__).parents[2] / "mappings" / "codes"
 
@@ -116,9 +122,10 @@ class CodeMap:
 
 @dataclass(slots=True)
 class Codes:
-    """The maps of one source: looked for in each folder in order, read once."""
+    """The maps of one source: looked for in each folder in order, read once. wrong: judges their targets."""
 
     folders: Sequence[Path]
+    wrong: Wrong = lambda system, code: None
     read: dict[str, CodeMap | None] = field(default_factory=dict)
 
     @staticmethod
@@ -130,7 +137,7 @@ class Codes:
         if name not in self.read:
             paths = (folder / f"{name}.json" for folder in self.folders)
             path = next((path for path in paths if path.is_file()), None)
-            self.read[name] = None if path is None else load(path)
+            self.read[name] = None if path is None else load(path, self.wrong)
         return self.read[name]
 
     def names(self) -> list[str]:
@@ -147,14 +154,16 @@ def fold(code: str) -> str:
     return code.strip() if code.isascii() else unicodedata.normalize("NFKC", code).strip()
 
 
-def load(path: Path) -> CodeMap:
+def load(path: Path, wrong: Wrong = lambda system, code: None) -> CodeMap:
     """Compile one ConceptMap file.
 
+    wrong    judges each target
     raises   Unusable, naming file and element, when the file cannot serve as a map
     source   FHIR R4 conceptmap.html
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
     except json.JSONDecodeError as error:
         raise Unusable(
             f"{path.name}：第 {error.lineno} 行第 {error.colno} 列不合 JSON；请改正该文件",
@@ -192,6 +201,7 @@ def load(path: Path) -> CodeMap:
                 key = (target.system, target.code)
                 if rank < backward.get(key, (3, ""))[0]:
                     backward[key] = (rank, code)
+    _refuse_wrong_targets(path, text, groups, wrong)
     rest = groups[0].get("unmapped", {})
     target_system = groups[0].get("target", "")
     fixed = rest.get("mode") == "fixed"
@@ -208,6 +218,32 @@ def load(path: Path) -> CodeMap:
         provided=rest.get("mode") == "provided",
         file=_shown(path),
     )
+
+
+def _refuse_wrong_targets(path: Path, text: str, groups: Sequence[dict[str, Any]], wrong: Wrong) -> None:
+    """Raises Unusable with every target that is no code of its group's target system: file, line, code, what may be meant."""
+    zh, en = [], []
+    for number, group in enumerate(groups):
+        system = group.get("target", "")
+        targets = [
+            (f"element[{row}].target[{place}]", target.get("code", ""))
+            for row, element in enumerate(group.get("element", ()))
+            for place, target in enumerate(element.get("target", ()))
+        ]
+        if group.get("unmapped", {}).get("mode") == "fixed":
+            targets.append(("unmapped", group["unmapped"].get("code", "")))
+        for where, code in targets:
+            meant = wrong(system, code)
+            if meant is not None:
+                line = line_of(text, f"ConceptMap.group[{number}].{where}.code")
+                zh.append(
+                    f"第 {line} 行的 {code} 不是 {system} 的代码" + (f"；可用 {'、'.join(meant)}" if meant else "")
+                )
+                en.append(
+                    f"line {line}: {code} is no code of {system}" + (f"; use {', '.join(meant)}" if meant else "")
+                )
+    if zh:
+        raise Unusable(f"{_shown(path)}：{'；'.join(zh)}", f"{_shown(path)}: {'; '.join(en)}")
 
 
 def _shown(path: Path) -> str:

@@ -37,7 +37,7 @@ def mappings(ground: Ground) -> Iterator[Finding]:
     wrong = 0
     for path in maps:
         try:
-            codes.load(path)
+            codes.load(path, ground.exchange.terminology.instead_of)
         except codes.Unusable as error:
             wrong += 1
             yield Finding("fail", error.zh, str(error), "改正该文件", "correct that file")

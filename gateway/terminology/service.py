@@ -6,6 +6,7 @@ Resources are made ready when they are first asked for, and kept until a shelf s
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 from urllib.parse import unquote
@@ -23,6 +24,7 @@ from gateway.terminology.value_set import ValueSet
 Made = TypeVar("Made")
 
 KEPT = 2_000  # canonical URLs, those among them that nobody has; then all are made ready anew
+FEW = 16  # codes that a person is shown all of
 ANSWERED = 20_000  # the same few codes are asked for again and again by who validates
 
 
@@ -102,6 +104,17 @@ class LocalTerminology:
         if found is None or found.content == "not-present":
             return grammar.fits(system.partition("|")[0], code)
         return True if found.find(code) is not None else (False if found.is_whole else None)
+
+    def instead_of(self, system: str, code: str) -> Sequence[str] | None:
+        """What may be meant by a code that its system does not have: the nearest, or all where they are few. None where it has it, and
+        where this server cannot tell."""
+        if self.knows(system, code) is not False:
+            return None
+        found = self.code_system(system)
+        if found is None:
+            return ()
+        codes = list(found.concepts)
+        return difflib.get_close_matches(code[:64], codes, 3) or (codes if len(codes) <= FEW else ())
 
     def _find(self, kind: Kind, canonical: str, made: Callable[[bytes], Made]) -> Made | None:
         ready = self._fresh()

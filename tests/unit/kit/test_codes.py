@@ -14,7 +14,7 @@ from adapters.kit.codes import SHIPPED, CodeMap, Codes, Unusable, load, overlay
 from adapters.kit.contract import Source
 from gateway.exchange import Exchange
 from gateway.fhir.canonical import BASE
-from gateway.fhir.errors import Issue
+from gateway.fhir.errors import Invalid, Issue
 
 # The codes of the R4 4.0.1 code systems that our maps point into, from the published package (CC0).
 R4 = json.loads((Path(__file__).parent / "r4-code-systems.json").read_text(encoding="utf-8"))
@@ -169,6 +169,56 @@ def test_a_file_that_is_no_map_is_refused_by_name(tmp_path: Path, text: str, com
         load(path)
     assert in_chinese in refused.value.zh
     assert refused.value.zh.startswith("wrong.json：")
+
+
+def copied(folder: Path, *formats: str) -> Path:
+    for part in (*formats, "codes"):
+        shutil.copytree(SHIPPED.parent / part, folder / part, ignore=shutil.ignore_patterns("cases"))
+    return folder
+
+
+def refusal(mappings: Path) -> Invalid:
+    """What a start says of these mappings, for a source in HL7 v2."""
+    with pytest.raises(Invalid) as refused:
+        Exchange(mappings, {"north": Source(name="north", organisation="1", format="hl7v2", tables="north")}).check()
+    return refused.value
+
+
+@pytest.mark.parametrize("folder", ["codes", "sites/codes", "sites/north/codes"])
+def test_a_target_that_its_code_system_does_not_have_is_refused_at_start(tmp_path: Path, folder: str) -> None:
+    mappings = copied(tmp_path, "hl7v2")
+    path = mappings / folder / "hl7-0001.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = (SHIPPED / "hl7-0001.json").read_text("utf-8")
+    wrong = text.replace('"code": "female"', '"code": "femal"')
+    assert wrong != text
+    path.write_text(wrong, "utf-8")
+    (issue, *_) = refusal(mappings).issues
+    line = next(number for number, line in enumerate(wrong.splitlines(), 1) if '"femal"' in line)
+    assert f"mappings/{folder}/hl7-0001.json: line {line}: femal is no code of http://hl7.org/fhir/admin" in issue.en
+    assert "use female" in issue.en
+    assert f"第 {line} 行的 femal 不是" in issue.zh
+
+
+def test_a_wrong_target_is_refused_in_a_map_that_no_table_names(tmp_path: Path) -> None:
+    mappings = copied(tmp_path, "hl7v2")
+    element = [{"code": "1", "target": [{"code": "nothing-like-it"}]}]
+    written(mappings / "codes", "own", target="http://hl7.org/fhir/address-use", element=element)
+    assert "use home, work, temp, old, billing" in str(refusal(mappings))
+
+
+def test_a_wrong_code_for_what_is_not_listed_is_refused(tmp_path: Path) -> None:
+    mappings = copied(tmp_path, "hl7v2")
+    system = "http://hl7.org/fhir/administrative-gender"
+    written(mappings / "codes", "own", target=system, unmapped={"mode": "fixed", "code": "unknwon"})
+    assert "unknwon is no code" in str(refusal(mappings))
+
+
+def test_targets_of_a_code_system_that_is_not_here_are_taken(tmp_path: Path) -> None:
+    mappings = copied(tmp_path, "hl7v2")
+    element = [{"code": "1", "target": [{"code": "whatever"}]}]
+    written(mappings / "codes", "own", target="http://elsewhere.example/CodeSystem/x", element=element)
+    Exchange(mappings, {"north": Source(name="north", organisation="1", format="hl7v2", tables="north")}).check()
 
 
 def test_who_follows_the_advice_on_an_unknown_code_has_the_next_message_pass(tmp_path: Path) -> None:
