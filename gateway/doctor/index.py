@@ -41,8 +41,8 @@ def index(ground: Ground) -> Iterator[Finding]:
             "warn",
             zh,
             en,
-            f"以与服务相同的设置运行 {command}（服务可以不停）",
-            f"run `{command}` with the settings of the server, which may go on serving",
+            f"先确认此处的设置与服务相同，再运行 {command}（服务可以不停）",
+            f"make sure that the settings here are the server's, then run `{command}`; it may go on serving",
         )
     if not found:
         yield Finding("ok", "检索索引是最新的", "the search index is current")
