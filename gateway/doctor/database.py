@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.doctor.finding import Finding, Ground
@@ -19,27 +17,21 @@ _CLOCK_DIFFERENCE_S = 5.0
 
 def database(ground: Ground) -> Iterator[Finding]:
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy import exc, make_url
 
-    from gateway.store.database import Database
     from gateway.store.migrations import HEAD
 
     fix_zh, fix_en = "检查 GATEWAY_DATABASE_URL 与数据库服务", "look at GATEWAY_DATABASE_URL and the database's service"
-    try:
-        url = make_url(ground.settings.database_url)
-        backend = url.get_backend_name()
-    except (exc.ArgumentError, exc.NoSuchModuleError):
+    url = ground.database_url
+    if url is None:
         yield Finding("fail", "数据库地址不可读", "the database URL cannot be read", fix_zh, fix_en)
         return
-    if backend == "sqlite" and url.database and not Path(url.database).expanduser().exists():
+    if ground.database is None:
         yield Finding("ok", f"{url.database} 尚无，首次启动时建立", f"{url.database} is made at the first start")
         return
     shown = url.render_as_string(hide_password=True)
-    os.environ.setdefault("PGCONNECT_TIMEOUT", "5")  # read by libpq: a server that is away is told soon
-    database = Database(ground.settings.database_url, pool_size=1)
     try:
         before = time.time()
-        with database.reading() as connection:
+        with ground.database.reading() as connection:
             revision = MigrationContext.configure(connection).get_current_revision()
             clock = _database_clock(connection)
         after = time.time()
@@ -47,8 +39,6 @@ def database(ground: Ground) -> Iterator[Finding]:
         zh, en = "；".join(issue.zh for issue in error.issues), str(error)
         yield Finding("fail", f"{shown}：{zh}", f"{shown}: {en}", fix_zh, fix_en)
         return
-    finally:
-        database.close()
     if revision == HEAD:
         yield Finding("ok", f"{shown} 可达，表结构 {revision}", f"{shown} answers, tables at {revision}")
     else:

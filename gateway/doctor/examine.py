@@ -5,6 +5,7 @@ A check returns findings and changes nothing that stays. One that raises counts 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from gateway.doctor import alliance, database, index, machine
@@ -16,7 +17,11 @@ from gateway.settings import Settings
 
 def examine(chosen: Settings) -> Iterator[tuple[Check, Finding]]:
     """Every check in order, each with what it found."""
-    ground = Ground(chosen)
+    with contextlib.closing(Ground(chosen)) as ground:
+        yield from _found(ground)
+
+
+def _found(ground: Ground) -> Iterator[tuple[Check, Finding]]:
     for check in CHECKS:
         try:
             for finding in check.look(ground):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gateway.exchange import Exchange
 from gateway.fhir.errors import GatewayError
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
+    from gateway.store.database import Database
 
 State = Literal["ok", "warn", "fail"]
 
@@ -26,7 +33,7 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Ground:
-    """What all checks look at, opened once."""
+    """What all checks look at, opened once. close() it at the end."""
 
     settings: Settings
 
@@ -44,6 +51,36 @@ class Ground:
     def exchange(self) -> Exchange:
         """The sources; with none of them when they cannot be read, which the check of the sites tells, and no other."""
         return self.opened if isinstance(self.opened, Exchange) else Exchange(self.settings.mappings, {})
+
+    @cached_property
+    def database_url(self) -> URL | None:
+        """None when it cannot be read."""
+        from sqlalchemy import exc, make_url
+
+        try:
+            url = make_url(self.settings.database_url)
+            url.get_backend_name()
+        except (exc.ArgumentError, exc.NoSuchModuleError):
+            return None
+        return url
+
+    @cached_property
+    def database(self) -> Database | None:
+        """None when its URL cannot be read, and for a file that is not there yet: nothing is made here."""
+        from gateway.store.database import Database
+
+        url = self.database_url
+        if url is None:
+            return None
+        if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).expanduser().exists():
+            return None
+        os.environ.setdefault("PGCONNECT_TIMEOUT", "5")  # read by libpq: a server that is away is told soon
+        return Database(self.settings.database_url, pool_size=1)
+
+    def close(self) -> None:
+        opened = self.__dict__.get("database")
+        if opened is not None:
+            opened.close()
 
     @property
     def doors(self) -> list[tuple[str, str, int]]:

@@ -110,8 +110,8 @@ def ports(ground: Ground) -> Iterator[Finding]:
                 "fail",
                 f"{host}:{port} 不能监听，可能被别的程序占用",
                 f"{host}:{port} cannot be listened on, another program may hold it",
-                f"停掉那个程序，或改 {setting}",
-                f"stop that program, or change {setting}",
+                f"停掉那个程序，或改 {setting}；若是本网关单独运行的 gateway listen，则无妨",
+                f"stop that program, or change {setting}; when it is this gateway's own `gateway listen`, all is well",
             )
 
 
@@ -124,9 +124,13 @@ def _is_free(host: str, port: int) -> bool:
 
 
 def _is_served_by_us(chosen: Settings) -> bool:
+    # Where it listens everywhere it is asked here; and a proxy, if the environment names one, knows nothing of this machine.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(chosen.host, chosen.host)
+    named = f"[{host}]" if ":" in host else host
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://{chosen.host}:{chosen.port}/fhir/metadata", timeout=2) as answer:
-            return "gateway" in json.load(answer)["software"]["name"].lower()
+        with direct.open(f"http://{named}:{chosen.port}/fhir/metadata", timeout=5) as answer:
+            return bool(json.load(answer)["software"]["name"] == "alliance-gateway")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import sqlite3
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,51 @@ def test_a_command_that_needs_no_tables_does_not_read_them(ground: Path, monkeyp
         "GATEWAY_PORT",
         "sites/one/source.toml receive.mllp",
     ]
+
+
+@pytest.mark.parametrize(("host", "proxy"), [("127.0.0.1", ""), ("127.0.0.1", "http://127.0.0.1:9"), ("0.0.0.0", "")])
+@pytest.mark.parametrize(("name", "state"), [("alliance-gateway", "ok"), ("another", "fail")])
+def test_ports_held_by_the_running_gateway_are_well(
+    monkeypatch: pytest.MonkeyPatch, host: str, proxy: str, name: str, state: str
+) -> None:
+    class Metadata(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"software": {"name": name}}).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    if proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+    with ThreadingHTTPServer((host, 0), Metadata) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("GATEWAY_HOST", host)
+        monkeypatch.setenv("GATEWAY_PORT", str(server.server_address[1]))
+        states = [finding.state for finding in findings("ports")]
+        server.shutdown()
+        thread.join()
+    assert states[0] == state
+
+
+def test_the_database_is_opened_once(monkeypatch: pytest.MonkeyPatch, ground: Path) -> None:
+    url = f"sqlite:///{ground / 'gateway.sqlite'}"
+    opened = Database(url)
+    upgrade(opened)
+    opened.close()
+    monkeypatch.setenv("GATEWAY_DATABASE_URL", url)
+    opened_urls: list[str] = []
+    original = Database.__init__
+
+    def init(self: Database, url: str, **more: Any) -> None:
+        opened_urls.append(url)
+        original(self, url, **more)
+
+    monkeypatch.setattr(Database, "__init__", init)
+    found = {check.en: finding.state for check, finding in examine(settings.read())}
+    assert (opened_urls, found["database"], found["search index"]) == ([url], "ok", "ok")
 
 
 def test_a_port_that_two_sites_want_is_named_by_doctor_and_refused_at_start(
