@@ -137,6 +137,16 @@ def test_links_lead_to_files_that_are_there(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("language", READMES)
+def test_links_within_a_readme_lead_to_a_heading(language: str) -> None:
+    """As GitHub names them: small letters, blanks as dashes, other signs left out."""
+    titles = re.findall(r"^#+ (.+)", without_blocks(text_of(language)), re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+    links = set(re.findall(r"\]\(#([^)]+)\)", text_of(language)))
+    assert links - anchors == set()
+    assert len(links) > 5
+
+
 def test_decisions_are_numbered_without_a_gap() -> None:
     assert [int(path.name[:4]) for path in DECISIONS] == list(range(len(DECISIONS)))
 
