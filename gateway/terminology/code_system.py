@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from gateway.fhir.errors import Invalid, Unsupported
+from gateway.fhir.errors import Unsupported
 from gateway.terminology.pattern import compiled
+from gateway.terminology.reading import reader
 
 Filter = Callable[["Concept"], bool]
 
@@ -63,7 +63,7 @@ class _Resource(msgspec.Struct, rename="camel"):
     concept: list[Concept] = []
 
 
-_decoder = msgspec.json.Decoder(_Resource, float_hook=Decimal)
+_read = reader("CodeSystem", _Resource)
 
 
 class CodeSystem:
@@ -73,15 +73,7 @@ class CodeSystem:
     """
 
     def __init__(self, content: bytes) -> None:
-        try:
-            read = _decoder.decode(content)
-        except msgspec.MsgspecError as error:
-            raise Invalid(
-                "structure",
-                zh="CodeSystem 资源的结构不对，请用 $validate 检查。",
-                en="The CodeSystem is not built as R4 says: check it by $validate.",
-                at="CodeSystem",
-            ) from error
+        read = _read(content)
         self.url, self.version, self.language = read.url, read.version, read.language
         self.name = read.name or read.title or read.url
         self.content = read.content

@@ -6,12 +6,11 @@ Codes that a group does not list follow its unmapped: provided (the code itself)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway.fhir.errors import Invalid
+from gateway.terminology.reading import reader
 
 REVERSED = {"wider": "narrower", "narrower": "wider", "subsumes": "specializes", "specializes": "subsumes"}
 NOT_A_MATCH = ("unmatched", "disjoint")
@@ -78,7 +77,7 @@ class _Resource(msgspec.Struct, rename="camel"):
     group: list[_Group] = []
 
 
-_decoder = msgspec.json.Decoder(_Resource, float_hook=Decimal)
+_read = reader("ConceptMap", _Resource)
 
 Given = Mapping[str, set[tuple[str, str]]]
 """What else is known, for targets that depend on it: by property, the (system, code) pairs."""
@@ -91,15 +90,7 @@ class ConceptMap:
     """
 
     def __init__(self, content: bytes) -> None:
-        try:
-            read = _decoder.decode(content)
-        except msgspec.MsgspecError as error:
-            raise Invalid(
-                "structure",
-                zh="ConceptMap 资源的结构不对，请用 $validate 检查。",
-                en="The ConceptMap is not built as R4 says: check it by $validate.",
-                at="ConceptMap",
-            ) from error
+        read = _read(content)
         self.url, self.version = read.url, read.version
         self.source = _bare(read.source_uri or read.source_canonical)
         self.target = _bare(read.target_uri or read.target_canonical)

@@ -7,14 +7,14 @@ all of them. A value set is all its includes without its excludes. Value sets th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from gateway.fhir.errors import GatewayError, Invalid, NotFound, Unsupported
+from gateway.fhir.errors import GatewayError, NotFound, Unsupported
 from gateway.terminology import grammar
 from gateway.terminology.code_system import CodeSystem, Concept, Designation, Filter
+from gateway.terminology.reading import reader
 
 
 class Library(Protocol):
@@ -91,7 +91,7 @@ class _Resource(msgspec.Struct):
     expansion: _Expansion | None = None
 
 
-_decoder = msgspec.json.Decoder(_Resource, float_hook=Decimal)
+_read = reader("ValueSet", _Resource)
 
 STEPS = 200_000
 LISTING = 20  # steps that a listing counts as: it makes what a question only looks at
@@ -115,15 +115,7 @@ class ValueSet:
     """
 
     def __init__(self, content: bytes) -> None:
-        try:
-            read = _decoder.decode(content)
-        except msgspec.MsgspecError as error:
-            raise Invalid(
-                "structure",
-                zh="ValueSet 资源的结构不对，请用 $validate 检查。",
-                en="The ValueSet is not built as R4 says: check it by $validate.",
-                at="ValueSet",
-            ) from error
+        read = _read(content)
         self.content = content
         self.url, self.version = read.url, read.version
         compose = read.compose
