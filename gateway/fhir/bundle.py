@@ -46,14 +46,6 @@ def entries(bundle: dict[str, Any]) -> list[Entry]:
     return _refuse_repeats(found) if bundle.get("type") == "transaction" else found
 
 
-def document_parts(bundle: dict[str, Any]) -> tuple[dict[str, Any] | None, dict[str, dict[str, Any]]]:
-    """A document Bundle's Composition (None when the first entry is none) and all its resources by fullUrl."""
-    listed = bundle.get("entry", ())
-    first = listed[0].get("resource") if listed else None
-    composition = first if isinstance(first, dict) and first.get("resourceType") == "Composition" else None
-    return composition, {entry.get("fullUrl", ""): entry["resource"] for entry in listed if "resource" in entry}
-
-
 def transaction(resources: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """A transaction Bundle of ready-made entries (transaction_entry)."""
     return {"resourceType": "Bundle", "type": "transaction", "entry": list(resources)}

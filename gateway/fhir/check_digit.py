@@ -1,4 +1,4 @@
-"""Check digits of the numbers China gives to residents (GB 11643) and to organisations (GB 32100).
+"""Check digits of the numbers that China gives to residents (GB 11643).
 
 They stand on the floor because adapters flag them and identity trusts them, and neither may import the other.
 """
@@ -13,8 +13,6 @@ _RESIDENT_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _RESIDENT_DIGITS = "10X98765432"
 _RESIDENT = re.compile(r"\d{17}[\dX]")
 _OLD_RESIDENT = re.compile(r"\d{15}")
-_CREDIT_DIGITS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-_CREDIT_WEIGHTS = tuple(pow(3, place, 31) for place in range(17))
 
 
 @lru_cache(maxsize=65536)
@@ -43,20 +41,3 @@ def is_resident_number(text: str) -> bool:
     if not _RESIDENT.fullmatch(number) or not number.isascii():
         return False
     return 1 <= int(number[10:12]) <= 12 and 1 <= int(number[12:14]) <= 31 and resident_digit(number[:17]) == number[17]
-
-
-def birth_date(number: str) -> str:
-    """Digits 7 to 14 as a FHIR date."""
-    return f"{number[6:10]}-{number[10:12]}-{number[12:14]}"
-
-
-def credit_digit(body: str) -> str:
-    """The check character of a unified social credit code's first 17 places (GB 32100-2015)."""
-    total = sum(weight * _CREDIT_DIGITS.index(digit) for weight, digit in zip(_CREDIT_WEIGHTS, body, strict=True))
-    return _CREDIT_DIGITS[(31 - total % 31) % 31]
-
-
-def is_credit_code(text: str) -> bool:
-    """Whether a text is a unified social credit code with the right check character."""
-    code = unicodedata.normalize("NFKC", text).strip().upper()
-    return len(code) == 18 and all(digit in _CREDIT_DIGITS for digit in code) and credit_digit(code[:17]) == code[17]

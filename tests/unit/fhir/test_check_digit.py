@@ -1,17 +1,10 @@
-"""Check digits of resident numbers (GB 11643) and organisation codes (GB 32100)."""
+"""Check digits of resident numbers (GB 11643)."""
 
 from __future__ import annotations
 
 import pytest
 
-from gateway.fhir.check_digit import (
-    birth_date,
-    credit_digit,
-    is_credit_code,
-    is_resident_number,
-    resident_digit,
-    resident_number,
-)
+from gateway.fhir.check_digit import is_resident_number, resident_digit, resident_number
 
 
 def test_the_example_of_the_standard_has_the_right_check_digit() -> None:
@@ -40,15 +33,3 @@ def test_fifteen_digits_gain_the_century_and_the_check_digit() -> None:
 )
 def test_what_is_no_resident_number_is_told(text: str) -> None:
     assert not is_resident_number(text)
-
-
-def test_the_birth_date_stands_in_the_number() -> None:
-    assert birth_date("11010519491231002X") == "1949-12-31"
-
-
-def test_a_credit_code_is_checked_by_its_last_character() -> None:
-    body = "99440101MA5XXXXX0".replace("X", "T")
-    code = body + credit_digit(body)
-    assert is_credit_code(code)
-    assert not is_credit_code(code[:17] + ("0" if code[17] != "0" else "1"))
-    assert not is_credit_code("I" + code[1:])

@@ -11,7 +11,6 @@ from gateway.fhir.bundle import (
     Outcome,
     Past,
     document_bundle,
-    document_parts,
     entries,
     history,
     response,
@@ -127,5 +126,3 @@ def test_a_document_bundle_gives_its_composition_and_parts_back() -> None:
     identifier = {"system": "urn:oid:1.2", "value": "1"}
     built = document_bundle(identifier, "2026-01-01T00:00:00+08:00", [("urn:uuid:1", composition)])
     assert check(built) == []
-    assert document_parts(built) == (composition, {"urn:uuid:1": composition})
-    assert document_parts({"type": "document"}) == (None, {})
