@@ -9,6 +9,8 @@ from typing import Any
 
 from gateway.fhir.errors import Invalid
 
+ID_MAX = 2**63 - 1  # what a database keeps as an id
+
 # typer's own sentences, and what they say in Chinese; what it may say beyond these is shown as it is.
 _SENTENCES = (
     (r"No such option: (\S+)(?: \(?Did you mean (?P<near>.+?)\?\)?)?", "没有选项 {0}"),
@@ -22,6 +24,7 @@ _SENTENCES = (
     (r"Option '(.+?)' requires an argument\.", "选项 {0} 后面需要一个值"),
     (r"Option '(.+?)' does not take a value\.", "选项 {0} 不带值"),
     (r"Invalid value for '?(.+?)'?: .*integer.*", "{0} 应为整数"),
+    (r"Invalid value for '?(.+?)'?: .*(?:less|greater) than or equal.*", "{0} 超出范围"),
     (r"Invalid value for '?(.+?)'?: .*", "{0} 的值不对"),
 )
 

@@ -53,8 +53,8 @@ def files(paths: Iterable[Path]) -> list[Path]:
             if not inside:
                 raise Invalid(
                     "not-found",
-                    zh=f"{path}：文件夹中没有 .json、.ndjson、.jsonl（或其 .gz）文件；请检查路径。",
-                    en=f"{path}: the folder holds no .json, .ndjson, .jsonl, nor any of them as .gz: check the path.",
+                    zh="文件夹中没有 .json、.ndjson、.jsonl（或其 .gz）文件；请检查路径。",
+                    en="the folder holds no .json, .ndjson, .jsonl, nor any of them as .gz: check the path.",
                     at=str(path),
                 )
             found |= dict.fromkeys(inside)
@@ -63,8 +63,8 @@ def files(paths: Iterable[Path]) -> list[Path]:
         else:
             raise Invalid(
                 "not-found" if not path.exists() else "not-supported",
-                zh=f"{path}：" + ("没有这个文件或文件夹。" if not path.exists() else "应为 .json、.ndjson、.jsonl，或它们的 .gz。"),
-                en=f"{path}: " + ("there is no such file or folder." if not path.exists() else "expected .json, .ndjson, .jsonl, or one of them as .gz."),
+                zh="没有这个文件或文件夹。" if not path.exists() else "应为 .json、.ndjson、.jsonl，或它们的 .gz。",
+                en="there is no such file or folder." if not path.exists() else "expected .json, .ndjson, .jsonl, or one of them as .gz.",
                 at=str(path),
             )  # fmt: skip
     return list(found)

@@ -42,7 +42,8 @@ def encode(
         screen.note(f"{error.filename}：读不出（{zh}）", f"{error.filename}: cannot be read ({en})")
         raise typer.Exit(2) from None
     found = document.read(data)
-    found = found.get("bundle", found) if "resourceType" not in found else found
+    found = found["bundle"] if "resourceType" not in found and isinstance(found.get("bundle"), dict) else found
+    _refuse_misbuilt(found)
     entries = found.get("entry", []) if found.get("resourceType") == "Bundle" else [{"resource": found}]
     resources = [(_name(entry), entry["resource"]) for entry in entries if "resource" in entry]
     if not resources:
@@ -66,6 +67,16 @@ def encode(
         out.write_bytes(data)
     screen.complain(issues)
     raise typer.Exit(int(bool(issues)))
+
+
+def _refuse_misbuilt(resource: dict[str, Any]) -> None:
+    """What is not built as R4 says cannot be looked through; a wrong value can, and the receiver's table judges it."""
+    from gateway.fhir.check import check
+    from gateway.fhir.errors import Invalid
+
+    issues = [issue for issue in check(resource) if issue.code == "structure" and issue.severity in ("error", "fatal")]
+    if issues:
+        raise Invalid(*issues)
 
 
 def _sender(resources: list[tuple[str, dict[str, Any]]]) -> str:

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.usage import ID_MAX
+
 if TYPE_CHECKING:
     from gateway.store.contract import Message, Store
 
 
 def ledger(
-    message: Annotated[int, typer.Argument(metavar="[ID]", help="一条消息的账 · the ledger of one message")] = 0,
+    message: Annotated[
+        int, typer.Argument(metavar="[ID]", max=ID_MAX, help="一条消息的账 · the ledger of one message")
+    ] = 0,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="列出隔离的消息与原因 · what is in quarantine, and why")
     ] = False,

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from gateway.usage import ID_MAX
+
 
 def outbox(
-    resend: Annotated[list[int] | None, typer.Option("--resend", help="重发这些（可多次） · send these again")] = None,
+    resend: Annotated[
+        list[int] | None, typer.Option("--resend", max=ID_MAX, help="重发这些（可多次） · send these again")
+    ] = None,
     state: Annotated[
         str, typer.Option("--state", help="queued sent acknowledged dead superseded · only in this state")
     ] = "",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.usage import ID_MAX
+
 if TYPE_CHECKING:
     from gateway.app import Gateway
     from gateway.store.contract import Message, MessageFilter
@@ -19,7 +21,7 @@ _ADVICE = {
 
 
 def replay(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID…]", help="消息号 · message ids")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID…]", max=ID_MAX, help="消息号 · message ids")] = None,
     source: Annotated[str, typer.Option("--source", help="某来源的 · of this source")] = "",
     state: Annotated[str, typer.Option("--state", help="quarantined 或 stored · quarantined or stored")] = "",
     kind: Annotated[str, typer.Option("--kind", help="某类消息，如 ADT^A03 · of this kind")] = "",

@@ -229,3 +229,31 @@ def test_a_folder_that_cannot_be_written_is_told_without_a_traceback(data: dict[
         assert (done.returncode, "路径中有一段不是文件夹" in said, "Traceback" in said) == (2, True, False)
     done = gateway("ledger", data_dir=tmp_path / "file" / "data", language="zh")
     assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("replay", 10**23), ("replay", 5, 10**23), ("ledger", 10**23), ("outbox", "--resend", 10**23)]
+)
+def test_a_number_that_no_database_keeps_is_refused(data: dict[str, object], arguments: tuple[object, ...]) -> None:
+    done = gateway(*arguments, **data, language="zh")
+    assert (done.returncode, "超出范围" in done.stderr.decode()) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"resourceType":"Bundle","type":"batch","entry":[{"resource":7}]}',
+        '{"resourceType":"Bundle","type":"batch","entry":7}',
+        '{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient","name":"x"}}]}',
+        '{"bundle":7}',
+        "[]",
+        "",
+    ],
+)
+def test_what_is_no_resource_cannot_be_written_as_a_message(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content, "utf-8")
+    done = gateway("encode", path, "--to", "ADT^A01")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.startswith(b"error")
