@@ -22,7 +22,7 @@ from adapters.kit import sources, tls
 from adapters.kit.contract import Adapter, Source
 from adapters.kit.organizations import MAP as ORGANIZATIONS
 from adapters.kit.translation import Translation
-from gateway import events, seed
+from gateway import events
 from gateway.access.actor import organisation_codes
 from gateway.access.policy import restrict
 from gateway.bulk import index_settings
@@ -42,6 +42,7 @@ from gateway.interactions.change import Limits
 from gateway.interactions.door import Door
 from gateway.interactions.stored_terminology import StoredTerminology
 from gateway.listeners import open_listeners
+from gateway.members import Members
 from gateway.outbox import gather
 from gateway.outbox.contract import Delivery
 from gateway.outbox.original import originals
@@ -91,6 +92,7 @@ class Gateway:
     answer_loops: tuple[Loop, ...]
     codes: Folders
     validator: Validator
+    members: Members
 
     def drain(self) -> int:
         """Work and send, in the caller's own thread, until nothing is due. returns how many messages and jobs"""
@@ -103,7 +105,8 @@ class Gateway:
         """Take tables and codes as they are on the disk now. Raises Invalid for a wrong row: then nothing has changed."""
         self.exchange.reload()
         self.codes.forget()
-        seed.organizations(self.door, _organisations(self.exchange))
+        self.members.know(_organisations(self.exchange))
+        self.members.write(self.door)
 
     def close(self) -> None:
         self.store.close()
@@ -132,6 +135,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
     terminology = LocalTerminology((written, codes, Published()))
     referral, plans = Referral(settings.base, settings.zone), Plans(_plan_options(settings))
     validator = Validator(Definitions.of(settings.profiles), terminology, time_limit_s=settings.validate_time_limit_s)
+    members = Members(_organisations(exchange))
     judges = () if settings.validate_writes == "off" else (policy.rule(settings.validate_writes, validator),)
     door = Door(
         store,
@@ -140,7 +144,6 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             referral.request_rule,
             plans.task_rule,
             plans.plan_rule,
-            custom_parameters.rule,
             written.rule,
             *judges,
         ),
@@ -166,9 +169,10 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
             page_lifetime_s=settings.page_lifetime_s,
         ),
         terminology=terminology,
+        invariants=(custom_parameters.rule, members.rule),
     )
     index_settings.begin(store, index_settings.of_door(door))
-    seed.organizations(door, _organisations(exchange))
+    members.write(door)
     back_off = BackOff(settings.retry_first_s, settings.retry_ceiling_s)
     sender = Sender(
         store,
@@ -222,6 +226,7 @@ def build(settings: Settings, *, workers: bool = True, exchange: Exchange | None
         answer_loops,
         codes,
         validator,
+        members,
     )
 
 

@@ -36,6 +36,7 @@ CHINESE: Mapping[str, str] = {
     "expunge: %s removed %d versions of %s": "彻底清除：%s 清除了 %d 个版本，属于 %s",
     "%s is no FHIR resource in JSON: it is passed over": "%s 不是 JSON 格式的 FHIR 资源，已跳过",
     "plans: %d further tasks have come into the window": "计划：又有 %d 个任务到了下发的时候",
+    "several Organization have the code %s: take it from all but one": "有几个 Organization 的机构代码同为 %s：请只在一个上保留",
     # SIGHUP
     "tables and codes taken as they are now": "已采用现在的映射表与代码表",
     "a source.toml has changed: that takes a restart": "有 source.toml 已改动：重启后才起作用",

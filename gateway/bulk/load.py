@@ -5,8 +5,8 @@ Promise   a batch is one database transaction, and how far the file has come and
           what was broken off goes on there, and what was loaded already changes nothing, and is told again as it was
 Bounds    BATCH resources or BATCH_BYTES a transaction; REFUSALS_KEPT refusals in the report; of references to what has not come
           yet, one place each
-Rules     what is new is taken as it has become elsewhere (a closed referral is no edge of ours); a change of what is here already is
-          judged by the door's rules; nothing follows from either: what is loaded is history, nobody is notified
+Rules     what is new is taken as it has become elsewhere (a closed referral is no edge of ours), if it keeps the door's invariants; a
+          change of what is here already is judged by the door's rules; nothing follows from either: what is loaded is history, nobody is notified
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import GatewayError, Invalid, Issue
 from gateway.fhir.principal import Principal
 from gateway.fhir.reference import parse, references, rewrite
-from gateway.interactions import custom_parameters
 from gateway.interactions.change import Change, Document, Entry, Rule
 from gateway.interactions.door import Door
 from gateway.interactions.entries import read_entries, whole
@@ -123,8 +122,8 @@ class Loader:
         lists  the folder in which the refusals of each file are kept; None: they are counted only
         """
         limits = replace(door.limits, referential_integrity=False, update_as_create=True)
-        rules = (custom_parameters.rule, *(_of_changes(rule) for rule in door.rules))
-        self._door = Door(door.store, rules, (), door.base_url, door.zone, limits)
+        rules = tuple(_of_changes(rule) for rule in door.rules)
+        self._door = Door(door.store, rules, (), door.base_url, door.zone, limits, invariants=door.invariants)
         self._principal = principal
         self._tell = tell
         self._lists = lists

@@ -36,6 +36,7 @@ class Door:
     """The interactions on one store. Safe to share between threads.
 
     rules         each change passes them before it is written
+    invariants    rules of what stands, not of how it came to be: what is loaded keeps them too
     consequences  each tells what follows from what was written, in the same transaction
     base_url      of this server, without the slash at its end
     zone          of the instants the server writes, and of dates asked for without one
@@ -53,8 +54,10 @@ class Door:
         zone: str = "+08:00",
         limits: Limits | None = None,
         terminology: Terminology | None = None,
+        invariants: Sequence[Rule] = (),
     ) -> None:
         self.store = store
+        self.invariants = tuple(invariants)
         self.rules = tuple(rules)
         self.consequences = tuple(consequences)
         self.base_url = base_url.rstrip("/")

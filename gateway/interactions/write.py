@@ -98,7 +98,7 @@ def _round(
     rewrite_references(door, resources, entries, found, within)
     for change in changes:
         if change is not None:
-            for rule in door.rules:
+            for rule in (*door.invariants, *door.rules):
                 rule(change, within)
     effective = [change for change in changes if change is not None and not _is_nothing(change)]
     going = {(change.resource_type, change.id) for change in effective if change.after is None}

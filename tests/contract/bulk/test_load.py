@@ -15,6 +15,7 @@ from gateway.fhir import canonical
 from gateway.fhir.document import read
 from gateway.fhir.errors import Busy, Invalid, Issue
 from gateway.fhir.principal import GATEWAY
+from gateway.interactions import custom_parameters
 from gateway.interactions.change import Change
 from gateway.interactions.door import Door
 from gateway.referral.rule import Referral
@@ -143,7 +144,8 @@ def test_a_closed_referral_of_another_system_is_loaded_and_then_follows_its_mach
 def test_a_parameter_of_its_own_is_judged_when_it_is_loaded(store: SqlStore, tmp_path: Path) -> None:
     wrong = {"resourceType": "SearchParameter", "id": "x", "url": "http://a.example/x", "name": "X", "status": "active",
              "description": "x", "code": "x", "base": ["Patient"], "type": "token", "expression": "Patient.nmae"}  # fmt: skip
-    assert len(load(store, ndjson(tmp_path / "a.ndjson", wrong)).refused) == 1
+    door = Door(store, invariants=(custom_parameters.rule,))
+    assert len(Loader(door, GATEWAY).load([ndjson(tmp_path / "a.ndjson", wrong)]).refused) == 1
 
 
 def test_the_entries_of_a_collection_are_resources(store: SqlStore, tmp_path: Path) -> None:
