@@ -5,6 +5,7 @@ source  HL7 table 0211 (alternate character sets), and the spellings that Chines
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import lru_cache
 from typing import NamedTuple
@@ -21,6 +22,7 @@ _NAMES = {
     **{f"iso8859-{part}": f"8859{part} ISO8859{part} LATIN{part}" for part in range(1, 10)},
     "iso8859-15": "885915 ISO885915 LATIN9",
 }
+_HAN = re.compile("[\u4e00-\u9fff]")
 _BY_SPELLING = {spelling: codec for codec, spellings in _NAMES.items() for spelling in spellings.split()}
 _WRITTEN = {
     "ascii": "ASCII",
@@ -59,12 +61,18 @@ def decoded(data: bytes, declared: str, default: str) -> Decoded:
     declared  MSH-18 as sent; default: the source's own setting; both may be "" or unknown
     returns   the first of declared, default, UTF-8, GB 18030 in which every byte means something. When there is none:
               the first one named, its meaningless bytes carried as lone surrogates (PEP 383), which encode back to the
-              same bytes
+              same bytes. UTF-8 with Han characters is UTF-8, whatever is declared: nearly any bytes mean something in
+              GB 18030, while what is written in it hardly ever is UTF-8 from end to end
     """
     if data.isascii():
         named = codec(declared) or codec(default)
         return Decoded(data.decode("ascii"), named if named and named != "utf-16" else "utf-8", True)
     wanted = [name for name in (codec(declared), codec(default)) if name and name != "utf-16"]
+    if wanted and wanted[0] != "utf-8":
+        with contextlib.suppress(UnicodeDecodeError):
+            text = data.decode("utf-8")
+            if _HAN.search(text):
+                return Decoded(text, "utf-8", True)
     for encoding in dict.fromkeys([*wanted, "utf-8", "gb18030"]):
         try:
             return Decoded(data.decode(encoding), encoding, True)

@@ -89,7 +89,8 @@ def declared_charset(data: bytes) -> str:
 def _lines(content: str) -> list[tuple[str, str]]:
     """The text of each segment and what ends it; the last one ends with the content.
 
-    A line break inside a value is not the end of a segment: what follows does not begin as a segment does.
+    A line break inside a value is not the end of a segment: what follows does not begin as a segment does. Blanks before
+    a segment belong to the line break; a name in small letters is a name, of a segment that no table reads.
     """
     field = content[3]
     end = "\r" if "\n" not in content else "\r\n"
@@ -99,7 +100,14 @@ def _lines(content: str) -> list[tuple[str, str]]:
     pieces = [*_ENDS.split(content), ""]
     found: list[tuple[str, str]] = []
     for line, end in zip(pieces[::2], pieces[1::2], strict=True):
-        if found and not (line[3:4] in (field, "") and _is_name(line[:3])):
+        blanks = len(line) - len(line.lstrip(" \t"))
+        if found and blanks and line[blanks + 3 : blanks + 4] == field and _is_name(line[blanks : blanks + 3]):
+            text, between = found.pop()
+            found.append((text, between + line[:blanks]))
+            line = line[blanks:]
+        if found and not (
+            (line[3:4] in (field, "") and _is_name(line[:3])) or (line[3:4] == field and _is_name(line[:3].upper()))
+        ):
             text, between = found.pop()
             line = text + between + line
         found.append((line, end))

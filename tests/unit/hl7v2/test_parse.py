@@ -299,3 +299,34 @@ def test_all_samples_come_back_byte_for_byte() -> None:
                 if not leaf.invalid:
                     found = [node for node in message.select("/" + leaf.path) if node.path == leaf.path]
                     assert leaf.text in [node.text for node in found], (path, leaf.path)
+
+
+def test_utf_8_that_is_said_to_be_gb_18030_is_read_as_utf_8() -> None:
+    data = f"{HEAD}||||||GB 18030-2000\rPID|1||P1||张三丰^甲|".encode()
+    message = parse(data, Source(name="x", organisation="1", format="hl7v2", options={"encoding": "gb18030"}))
+    assert (texts(message, "PID-5.1"), message.encoding) == (["张三丰"], "utf-8")
+    assert [issue.expression for issue in message.issues] == [("MSH-18",)]
+    assert encode(message, SOURCE) == data
+
+
+@pytest.mark.parametrize("declared", ["", "ASCII", "8859/1"])
+def test_utf_8_is_told_from_the_setting_of_the_source_and_from_sets_without_hanzi(declared: str) -> None:
+    data = f"{HEAD}||||||{declared}\rPID|1||P1||张三^甲|".encode()
+    message = parse(data, Source(name="x", organisation="1", format="hl7v2", options={"encoding": "gb18030"}))
+    assert texts(message, "PID-5.1") == ["张三"]
+
+
+def test_blanks_before_a_segment_belong_to_the_line_break() -> None:
+    data = f"{HEAD}\r  PID|1||P1\r\tPV1|1|I\r".encode()
+    message = parse(data, SOURCE)
+    assert [segment.name for segment in message.segments] == ["MSH", "PID", "PV1"]
+    assert texts(message, "PID-3.1") == ["P1"]
+    assert encode(message, SOURCE) == data
+
+
+def test_a_segment_in_small_letters_is_a_segment_and_no_part_of_the_one_before() -> None:
+    data = f"{HEAD}\rEVN||20250101\rpid|1||P1\r".encode()
+    message = parse(data, SOURCE)
+    assert texts(message, "EVN-2") == ["20250101"]
+    assert [segment.name for segment in message.segments] == ["MSH", "EVN", "pid"]
+    assert encode(message, SOURCE) == data
