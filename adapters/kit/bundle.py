@@ -53,7 +53,7 @@ def finish(assembly: Assembly) -> Translation:
     if entries:
         entries.append(_provenance(assembly, kept))
     ledger = assembly.marks.settle(assembly.tree)
-    issues = [*assembly.issues.found, *_unfindable(kept), *_unmapped(ledger)]
+    issues = [*assembly.issues.found, *_unfindable(kept), *_nothing_made(assembly, entries), *_unmapped(ledger)]
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     if not entries:
         del bundle["entry"]
@@ -274,6 +274,21 @@ def _provenance(assembly: Assembly, kept: list[Instance]) -> Document:
         },
         "request": {"method": "POST", "url": "Provenance"},
     }
+
+
+def _nothing_made(assembly: Assembly, entries: list[Document]) -> list[Issue]:
+    """A message that comes to nothing, though its table makes something: most often what it should hold is missing."""
+    table = assembly.tables.message(assembly.tree.kind)
+    if entries or table is None or all(row.ignored for row in table.rows):
+        return []
+    return [
+        Issue(
+            "required",
+            "消息没有产生任何资源：表中各行要读的段或条件都没有出现；请核对发送方的内容",
+            "the message comes to no resource: no segment and no condition of its table was met; check what the sender writes",
+            severity="warning",
+        )
+    ]
 
 
 def _unfindable(kept: list[Instance]) -> list[Issue]:

@@ -473,3 +473,17 @@ def test_the_original_goes_with_the_document_that_it_is(tmp_path: Path) -> None:
     (reference,) = resources(made, "DocumentReference")
     assert base64.b64decode(binary["data"]) == message(PID)
     assert reference["content"][0]["attachment"]["url"] == f"Binary/{binary['id']}"
+
+
+def test_a_message_that_comes_to_nothing_says_so(tmp_path: Path) -> None:
+    tables = {"ADT_A01[Bundle]": "PID,,Patient,PID[Patient],,,", "PID[Patient]": "PID-5,,Patient.name.text,,,,"}
+    made = Small(tmp_path, tables).read("EVN||20250101")
+    assert [issue.severity for issue in made.issues if issue.en.startswith("the message comes to no resource")] == [
+        "warning"
+    ]
+    assert not any("no resource" in issue.en for issue in Small(tmp_path, tables).read(PID).issues)
+
+
+def test_a_message_that_its_table_ignores_is_well(tmp_path: Path) -> None:
+    made = Small(tmp_path, {"ADT_A01[Bundle]": "PID,,,,,,not of interest here"}).read(PID)
+    assert not any("no resource" in issue.en for issue in made.issues)
