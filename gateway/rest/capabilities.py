@@ -11,8 +11,8 @@ from gateway.interactions.change import Document, Limits
 from gateway.interactions.operation import Definition, Operations
 from gateway.rest.request import PATCH_FORMATS
 from gateway.rest.routes import interactions
-from gateway.search.clause import answerable
 from gateway.search.compartments import compartments
+from gateway.search.definition import answerable
 from gateway.search.parameters import custom_codes, parameters
 
 if TYPE_CHECKING:

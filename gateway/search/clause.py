@@ -5,13 +5,24 @@ name:modifier · reference.name · reference:Type.name · _has:Type:reference:na
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import NotFound, Unsupported
-from gateway.fhir.path import compile_path
+from gateway.search.definition import (
+    MODIFIERS,
+    OWN_PARAMETERS,
+    RECORD_CHANGED,
+    WORDS,
+    Types,
+    component_kind,
+    is_identifier,
+    is_money,
+    is_plain,
+    only_target,
+    targets_of,
+)
 from gateway.search.parameters import ALIASES, Parameter, parameter, parameters
 from gateway.search.query import Clause, Value
 from gateway.search.refusal import FORMS, INSTEAD, bad, nearest, shown, too_much, unknown, unsupported
@@ -21,21 +32,6 @@ from gateway.terminology.contract import Terminology
 DEPTH_LIMIT = 12
 VALUE_LIMIT = 500
 CODE_LIMIT = 20_000  # codes of a value set, or below a code
-
-MODIFIERS = {
-    "token": ("not", "text", "in", "not-in", "above", "below", "of-type", "missing"),
-    "reference": ("identifier", "missing"),
-    "date": ("missing",),
-    "string": ("exact", "contains", "missing"),
-    "uri": ("above", "below", "missing"),
-    "number": ("missing",),
-    "quantity": ("missing",),
-    "composite": ("missing",),
-}
-WORDS = frozenset({"_text", "_content"})
-OWN_PARAMETERS = {"_list": "special", "_has": "special"}  # of every type, answered without an expression of their own
-RECORD_CHANGED = "_compartmentLastUpdated"
-Types = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +48,6 @@ class Context:
     own: tuple[str, ...] = ()
     full_text: frozenset[str] = field(default_factory=frozenset)
     terminology: Terminology | None = None
-
-
-def answerable(resource_type: str, full_text: Iterable[str] = ()) -> dict[str, str]:
-    """The parameters that a search on this type takes, with their kinds: what clauses() reads and nothing else."""
-    found = {
-        code: one.kind
-        for code, one in parameters(resource_type).items()
-        if one.expression and (one.kind in MODIFIERS or code == "near")
-    }
-    if resource_type in full_text:
-        found |= dict.fromkeys(WORDS, "string")
-    if resource_type == "Patient":
-        found[RECORD_CHANGED] = "date"
-    return found | OWN_PARAMETERS
 
 
 def clause(types: Types, name: str, text: str, context: Context) -> Clause:
@@ -127,7 +109,7 @@ class _Reader:
             case "reference":
                 if modifier == "identifier":
                     return Clause(f"{index}:identifier", "token", self.values("token", self.text))
-                only = _only_target(types[0], found) if len(types) == 1 else ""
+                only = only_target(types[0], found) if len(types) == 1 else ""
                 return Clause(index, "reference", self.values("reference", self.text, only))
             case "token":
                 return self.token(types, found, index, modifier)
@@ -150,7 +132,7 @@ class _Reader:
                 )
             return Clause(f"{index}:text", "string", self.values("string", self.text))
         if modifier == "of-type":
-            if not _is_identifier(types[0], found.expression):
+            if not is_identifier(types[0], found.expression):
                 raise unsupported(
                     self.whole, ":of-type 只用于 Identifier", ":of-type is for identifiers only: leave it out"
                 )
@@ -178,11 +160,11 @@ class _Reader:
         return Clause(index, "uri", tuple(above))
 
     def quantity(self, types: Types, found: Parameter, index: str) -> Clause:
-        kind = "money" if _is_money(types[0], found.expression) else "quantity"
+        kind = "money" if is_money(types[0], found.expression) else "quantity"
         return _by_unit(index, [(value, value) for value in self.values(kind, self.text)], "quantity", ())
 
     def composite(self, types: Types, found: Parameter) -> Clause:
-        kinds = [_component_kind(types[0], code) for code, _ in found.components]
+        kinds = [component_kind(types[0], code) for code, _ in found.components]
         parts = [part for part in split(self.text, ",") if part]
         self.count(parts)
         read: list[tuple[Value, Value]] = []
@@ -227,7 +209,7 @@ class _Reader:
             raise unsupported(self.whole, f"{shown(type_name)} 不是资源类型", f"{shown(type_name)} is no resource type")
         if type_name:
             self.allow(types, found.code, type_name)
-        candidates = (type_name,) if type_name else _targets(types, found.code)
+        candidates = (type_name,) if type_name else targets_of(types, found.code)
         code = rest.partition(":")[0].partition(".")[0]
         groups = self.alike(candidates, rest, code)
         if not groups:
@@ -248,7 +230,7 @@ class _Reader:
         if code == "_has":
             source, _, code = rest.removeprefix("_has:").partition(":")
             code = code.partition(":")[0]
-            return [tuple(one for one in candidates if one in _targets((source,), code))] if source in resource_types() and parameter(source, code) else [candidates]  # fmt: skip
+            return [tuple(one for one in candidates if one in targets_of((source,), code))] if source in resource_types() and parameter(source, code) else [candidates]  # fmt: skip
         if code in OWN_PARAMETERS or code in WORDS or (code == RECORD_CHANGED and candidates == ("Patient",)):
             return [candidates]
         groups: dict[object, list[str]] = {}
@@ -275,7 +257,7 @@ class _Reader:
             raise unsupported(
                 self.whole, f"{shown(code)} 不是引用参数", f"{shown(code)} is no reference parameter of {source}"
             )
-        if not set(types) & set(_targets((source,), code)):
+        if not set(types) & set(targets_of((source,), code)):
             raise bad(
                 self.whole, f"{source}.{code} 不引用所检索的类型", f"{source}.{code} does not refer to what is searched"
             )
@@ -353,7 +335,7 @@ class _Reader:
         return first
 
     def allow(self, types: Types, code: str, target: str) -> None:
-        allowed = _targets(types, code)
+        allowed = targets_of(types, code)
         if target not in allowed:
             listed = ", ".join(allowed[:12])
             raise bad(
@@ -380,11 +362,6 @@ def _by_unit(index: str, read: Sequence[tuple[Value, Value]], kind: str, compone
     return clauses[0] if len(clauses) == 1 else Clause("", "either", either=tuple(clauses))
 
 
-def _component_kind(resource_type: str, code: str) -> str:
-    found = parameter(resource_type, code)
-    return found.kind if found else "token"
-
-
 def _paths_of(url: str) -> list[str]:
     """A URL and all that stand above it by their path: http://a/b/c, http://a/b, http://a."""
     found = [url]
@@ -393,38 +370,3 @@ def _paths_of(url: str) -> list[str]:
         url = url[:cut]
         found += [url, url + "/"]
     return found[:100]
-
-
-@functools.lru_cache(maxsize=4096)
-def is_plain(resource_type: str, expression: str) -> bool:
-    """Whether a token parameter looks at codes, booleans and texts only, never at a Coding or Identifier."""
-    return all(track.type[:1].islower() for track in compile_path(resource_type, expression))
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_identifier(resource_type: str, expression: str) -> bool:
-    return any(track.type == "Identifier" for track in compile_path(resource_type, expression))
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_money(resource_type: str, expression: str) -> bool:
-    return all(track.type == "Money" for track in compile_path(resource_type, expression))
-
-
-def _targets(types: Types, code: str) -> Types:
-    """The types that a reference parameter may refer to, where() and the definition together."""
-    found: dict[str, None] = {}
-    for kind in types:
-        one = parameter(kind, code)
-        if one is not None:
-            only = _only_target(kind, one)
-            found |= dict.fromkeys((only,) if only else one.targets or sorted(resource_types()))
-    return tuple(found)
-
-
-def _only_target(resource_type: str, found: Parameter) -> str:
-    """The type a reference must point to, where the definition leaves one only: patient is where(resolve() is Patient)."""
-    if len(found.targets) == 1:
-        return found.targets[0]
-    filtered = found.expression.partition("resolve() is ")[2].partition(")")[0]
-    return filtered if filtered and found.expression.count("resolve() is") == found.expression.count("|") + 1 else ""

@@ -11,7 +11,8 @@ from typing import Literal
 
 from gateway.fhir.elements import resource_types
 from gateway.fhir.errors import GatewayError, Issue, Unsupported
-from gateway.search.clause import Context, Types, clause
+from gateway.search.clause import Context, clause
+from gateway.search.definition import Types
 from gateway.search.parameters import ALIASES, Parameter, parameter, parameters
 from gateway.search.query import Clause, Include, Query, Sort
 from gateway.search.refusal import INSTEAD, bad, shown, too_much, unknown, unsupported
