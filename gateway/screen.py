@@ -99,7 +99,7 @@ def complain(issues: Iterable[Issue], where: str = "") -> None:
 
     out = console(sys.stderr)
     for issue in issues:
-        place = ":".join(part for part in (where, ", ".join(issue.expression)) if part)
+        place = ":".join(part for part in dict.fromkeys((where, ", ".join(issue.expression))) if part)
         line = Text(f"{issue.severity} ", style=_COLOURS[issue.severity])
         out.print(line.append(f"{place + ': ' if place else ''}{said(issue.zh, issue.en)}", style=""), soft_wrap=True)
 

@@ -20,9 +20,14 @@ from tests.e2e.test_commands import ADMISSION, gateway
 @pytest.fixture
 def data(tmp_path: Path) -> dict[str, object]:
     """Settings of a gateway with one message stored and one, of a kind without a table, in quarantine."""
-    opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
     unknown = ADMISSION.read_bytes().replace(b"ADT^A01^ADT_A01|ADT_A01.admission", b"ADT^A60^ADT_A60|odd")
-    for body in (ADMISSION.read_bytes(), unknown):
+    return received(tmp_path, ADMISSION.read_bytes(), unknown)
+
+
+def received(tmp_path: Path, *bodies: bytes) -> dict[str, object]:
+    """Settings of a gateway that has worked these messages."""
+    opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
+    for body in bodies:
         assert opened.inbox.receive(body, "demo-his").accepted
     opened.drain()
     opened.close()
@@ -70,12 +75,7 @@ def test_a_message_that_is_superseded_is_not_replayed_and_told_why(data: dict[st
 
 
 def test_a_code_that_no_map_knows_is_told_by_the_ledger(tmp_path: Path) -> None:
-    opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
-    odd = ADMISSION.with_name("ADT_A08.unknown-code.hl7").read_bytes()
-    assert opened.inbox.receive(odd, "demo-his").accepted
-    opened.drain()
-    opened.close()
-    settings: dict[str, object] = {"data_dir": tmp_path / "data"}
+    settings = received(tmp_path, ADMISSION.with_name("ADT_A08.unknown-code.hl7").read_bytes())
     (coverage,) = json.loads(gateway("ledger", "--json", **settings).stdout)["coverage"]
     assert coverage["remarked"] == 1
     done = gateway("ledger", "--remarks", "--json", **settings)
@@ -139,15 +139,11 @@ def test_report_explain_tells_the_groups_of_one_measure_apart(data: dict[str, ob
 
 
 def test_report_explain_never_breaks_an_id(tmp_path: Path) -> None:
-    opened = build(Settings(data_dir=tmp_path / "data"), workers=False)
-    discharge = ADMISSION.with_name("ADT_A03.discharge-to-community.hl7").read_bytes()
-    assert opened.inbox.receive(discharge, "demo-his").accepted
-    opened.drain()
-    opened.close()
-    explained = gateway("report", "2026-11", "--explain", "--json", data_dir=tmp_path / "data").stdout
+    data = received(tmp_path, ADMISSION.with_name("ADT_A03.discharge-to-community.hl7").read_bytes())
+    explained = gateway("report", "2026-11", "--explain", "--json", **data).stdout
     references = {name for one in json.loads(explained) for name in (*one["counted"], *one["excluded"])}
     assert references
-    shown = gateway("report", "2026-11", "--explain", data_dir=tmp_path / "data", language="zh").stdout.decode()
+    shown = gateway("report", "2026-11", "--explain", **data, language="zh").stdout.decode()
     assert all(name in shown for name in references)
     assert "计入" in shown
 
