@@ -31,7 +31,7 @@ from urllib.parse import quote, unquote
 
 import psutil
 
-from tests.bench.read import server
+from tests.bench.read import load, server
 
 SYSTEM = "http://alliance.example/gateway/sid/BENCH/patient"
 LOINC = "http://loinc.org"
@@ -145,27 +145,6 @@ def _request(method: str, path: str, body: Any = None) -> bytes:
     path = quote("/fhir" + path, safe="/?&=$_:.|-").replace("|", "%7C")
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\nContent-Length: {len(data)}\r\n\r\n"
     return head.encode() + data
-
-
-async def load(port: int, requests: Requests, seconds: float, connections: int) -> tuple[int, float]:
-    """Requests and seconds over kept connections; every answer is a 200 or a 201."""
-    end = time.perf_counter() + seconds
-    count = 0
-
-    async def one() -> None:
-        nonlocal count
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while time.perf_counter() < end:
-            writer.write(next(requests))
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 201")), head
-            await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]))
-            count += 1
-        writer.close()
-
-    start = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return count, time.perf_counter() - start
 
 
 def fill(url: str, patients: int) -> None:
