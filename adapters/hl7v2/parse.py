@@ -33,6 +33,12 @@ def parse(data: bytes, source: Source) -> Tree:
     text, decoded = _decoded(data, str(source.options.get("encoding", "")))
     body = text.lstrip(_LEAD)
     head = text[: len(text) - len(body)]
+    if not body:
+        raise Malformed(
+            "structure",
+            zh="报文是空的；请检查发送方的 HL7 v2 输出",
+            en="The message is empty; check the sender's HL7 v2 output",
+        )
     if body[:3] != "MSH":
         raise Malformed(*_NO_MSH.issues)
     if len(body) < 5 or not _separates(body[3]):

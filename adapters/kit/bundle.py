@@ -284,9 +284,8 @@ def _nothing_made(assembly: Assembly, entries: list[Document]) -> list[Issue]:
     return [
         Issue(
             "required",
-            "消息没有产生任何资源：表中各行要读的段或条件都没有出现；请核对发送方的内容",
-            "the message comes to no resource: no segment and no condition of its table was met; check what the sender writes",
-            severity="warning",
+            "消息没有产生任何资源：映射表要读的段、列或条件都没有出现；请核对发送方的内容与映射表",
+            "the message comes to no resource: nothing that its table reads is there; check what the sender writes, and the table",
         )
     ]
 
@@ -331,9 +330,9 @@ def _unmapped(ledger: list[Entry]) -> list[Issue]:
     return [
         Issue(
             "not-supported",
-            f"有 {len(paths)} 个值没有映射，已保存在原始消息中；请在映射表中为它们加行，或写明不采用的理由，然后重放",
-            f"{len(paths)} values are not mapped; they are kept in the original message: "
-            "give each a row, or a reason to leave it out, and replay",
+            f"有 {len(paths)} 个值没有映射，仍在原始消息中；请在映射表中为它们加行，或写明不采用的理由；已收到的消息之后可以重放",
+            f"{len(paths)} values are not mapped, the original message has them: "
+            "give each a row, or a reason to leave it out; what was received can then be replayed",
             named,
             "warning",
         )

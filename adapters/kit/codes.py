@@ -110,8 +110,8 @@ class CodeMap:
             )
         row = '{"code": "…", "target": [{"code": "…", "equivalence": "equivalent"}]}'
         return (
-            f"{zh}加一行 {row}（先原码，后标准码），再运行 gateway replay 消息号",
-            f"{en} add to group.element a row {row} (their code, then the standard one), then run gateway replay ID",
+            f"{zh}加一行 {row}（先原码，后标准码）；已收到的消息之后用 gateway replay 消息号 重放",
+            f"{en} add to group.element a row {row} (their code, then the standard one); what was received is then replayed by gateway replay ID",
         )
 
     def invert(self, code: str, system: str = "") -> str | None:

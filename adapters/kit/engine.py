@@ -38,8 +38,8 @@ def to_bundle(tree: Tree, tables: Tables, codes: Codes, source: Source, received
     table = tables.message(tree.kind)
     if table is None:
         raise Unsupported(
-            zh=f"没有 {tree.kind} 的映射表；请在 mappings/ 中添加 {tree.kind.replace('^', '_')}[Bundle].csv 后重放",
-            en=f"no mapping table for {tree.kind}: add {tree.kind.replace('^', '_')}[Bundle].csv under mappings/ and replay",
+            zh=f"没有 {tree.kind} 的映射表；请在 mappings/ 中添加 {tree.kind.replace('^', '_')}[Bundle].csv；已收到的消息之后可以重放",
+            en=f"no mapping table for {tree.kind}: add {tree.kind.replace('^', '_')}[Bundle].csv under mappings/; what was received can then be replayed",
             at=tree.kind,
         )
     assembly = Assembly(tree, tables, codes, source, received)

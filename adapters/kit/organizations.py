@@ -49,9 +49,9 @@ def conversion(argument: str) -> Conversion:
             return reference(target.code, target.display)
         context.report(
             "not-found",
-            "机构名称不在联盟机构表中，只作为文字保留；请在 mappings/sites/codes/organizations.json 中补充后重放",
+            "机构名称不在联盟机构表中，只作为文字保留；请在 mappings/sites/codes/organizations.json 中补充；已收到的消息之后可以重放",
             "this organisation is not in the alliance's list, kept as text only: "
-            "add it to mappings/sites/codes/organizations.json and replay",
+            "add it to mappings/sites/codes/organizations.json; what was received can then be replayed",
         )
         return {"display": text.strip()}
 

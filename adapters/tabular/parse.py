@@ -53,8 +53,8 @@ def parse(data: bytes, source: Source) -> RowTree:
     if len(sheet.rows) != 1:
         raise Malformed(
             "structure",
-            zh=f"一条消息应是表头加一行数据，这里有 {len(sheet.rows)} 行；请整个文件投递，且文件不能为空",
-            en=f"a message is a header and one row, here are {len(sheet.rows)}; deliver files whole, with rows in them",
+            zh=f"一条消息应是表头加一行数据，这里有 {len(sheet.rows)} 行；请整个文件投递，表头下要有数据",
+            en=f"a message is a header and one row, here are {len(sheet.rows)}; deliver files whole, with rows below the header",
         )
     number, line = sheet.rows[0]
     found = cells(line, sheet.delimiter)
@@ -116,6 +116,12 @@ def envelope(data: bytes, source: Source) -> Envelope:
 
 def _sheet(data: bytes, source: Source) -> Sheet:
     options: Mapping[str, Any] = source.options
+    if not data.strip():
+        raise Malformed(
+            "structure",
+            zh="文件是空的；请检查导出后重新投递",
+            en="the file is empty; look at the export and deliver it again",
+        )
     text, codec, truly = decode(data, str(options.get("encoding", "")))
     mark, codec = _mark(data, codec)
     skipped, header, rest = _header(text, max(int(options.get("header_row", 1)), 1))

@@ -110,3 +110,11 @@ def test_what_was_refused_is_stored_when_it_is_worked_again_under_another_policy
     later.drain()
     assert "stored" in {message.state for message in later.store.messages(MessageFilter())}
     assert len(patients(later)) == 1
+
+
+def test_a_message_that_comes_to_nothing_is_kept_out_whatever_the_policy(start: Start) -> None:
+    gateway = start("off")
+    message = worked(gateway, b"\r".join(line for line in GOOD.split(b"\r") if line[:3] in (b"MSH", b"EVN")) + b"\r")
+    assert message.state == "quarantined"
+    assert [issue.code for issue in from_reason(message.reason)] == ["required"]
+    assert patients(gateway) == []

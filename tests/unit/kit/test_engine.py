@@ -479,7 +479,7 @@ def test_a_message_that_comes_to_nothing_says_so(tmp_path: Path) -> None:
     tables = {"ADT_A01[Bundle]": "PID,,Patient,PID[Patient],,,", "PID[Patient]": "PID-5,,Patient.name.text,,,,"}
     made = Small(tmp_path, tables).read("EVN||20250101")
     assert [issue.severity for issue in made.issues if issue.en.startswith("the message comes to no resource")] == [
-        "warning"
+        "error"
     ]
     assert not any("no resource" in issue.en for issue in Small(tmp_path, tables).read(PID).issues)
 

@@ -39,7 +39,8 @@ def test_one_broken_row_does_not_swallow_the_next():
 @pytest.mark.parametrize(
     ("text", "options", "told"),
     [
-        ("", {}, "no header"),
+        ("", {}, "is empty"),
+        (" ,\n", {}, "no header"),
         ("编号,编号\n1,2\n", {}, "twice"),
         ("编号,,姓名\n1,2,3\n", {}, "column 2"),
         ("编号,姓名\n1,2,3\n", {}, "3 cells"),
