@@ -22,6 +22,7 @@ from gateway.demo.partners import CountyEndpoint, HisReceiver, Kept, running
 from gateway.exchange import Exchange
 from gateway.fhir.errors import Invalid, Unavailable
 from gateway.settings import Settings
+from gateway.store.occupied import vacant
 
 HIS, EMR, COUNTY, CENTRE = SITES = ("demo-his", "demo-emr", "demo-county", "demo-centre")
 _LOCAL = "127.0.0.1"
@@ -98,7 +99,11 @@ def alone(chosen: Settings) -> Iterator[None]:
 
 
 def reset(chosen: Settings) -> None:
-    shutil.rmtree(folder(chosen), ignore_errors=True)
+    """Delete what earlier demos left. Raises Conflict while a gateway serves it."""
+    home = folder(chosen)
+    if home.is_dir():
+        with vacant(home):
+            shutil.rmtree(home)
 
 
 def the_day(chosen: Settings, wanted: str = "") -> date:

@@ -12,7 +12,8 @@ import select
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Full, LifoQueue
@@ -24,6 +25,7 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from gateway.store.failure import told_plainly
+from gateway.store.occupied import occupy
 from gateway.store.statement import Reader, reader
 from gateway.store.turnstile import Turnstile
 
@@ -48,6 +50,7 @@ class Database:
         self._turnstile = Turnstile()
         self._owner: tuple[int, Connection] | None = None
         self._local = threading.local()
+        self._leave: Callable[[], object] = lambda: None
         self._kept: list[Any] = []
         self._kept_lock = threading.Lock()
         self._points: LifoQueue[psycopg.Connection[Any]] = LifoQueue(pool_size)
@@ -55,6 +58,7 @@ class Database:
             self._path = "" if self.in_memory else str(Path(str(parsed.database)).expanduser())
             if self._path:
                 Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+                self._leave = weakref.finalize(self, os.close, occupy(Path(self._path).parent))
             self._writer, self._reader = self._sqlite_engines(parsed)
         else:
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -237,6 +241,7 @@ class Database:
             self._kept.clear()
         self._writer.dispose()
         self._reader.dispose()
+        self._leave()
 
 
 def _cache_as_it_grows(engine: Engine, path: str) -> None:
