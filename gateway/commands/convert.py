@@ -96,6 +96,7 @@ def _deliver(result: Result, name: str, number: int, out: Path | None, json: boo
 def _show(label: str, translation: Translation) -> None:
     from adapters.kit.ledger import coverage
     from gateway import screen
+    from gateway.store.states import in_chinese
 
     screen.table(
         [("资源", "resource"), ("写入方式", "written by")],
@@ -105,5 +106,7 @@ def _show(label: str, translation: Translation) -> None:
         ],
         title=(label, label),
     )
-    counted = "  ".join(f"{state} {count}" for state, count in coverage(translation.ledger).items())
-    screen.show(f"值的去向：{counted}（全部结果用 --json 或 --out）", f"values: {counted} (all of it: --json or --out)")
+    found = coverage(translation.ledger)
+    zh = "、".join(f"{in_chinese(state)} {count}" for state, count in found.items())
+    en = "  ".join(f"{state} {count}" for state, count in found.items())
+    screen.show(f"值的去向：{zh}。全部结果用 --json 或 --out", f"values: {en} (all of it: --json or --out)")

@@ -30,6 +30,7 @@ def outbox(
     from gateway.store.contract import JobState
     from gateway.store.reason import from_reason
     from gateway.store.sql import open_store
+    from gateway.store.states import in_chinese
 
     usage.one_of("--state", state, get_args(JobState))
     store = open_store(settings().database_url, restrict)
@@ -64,13 +65,13 @@ def outbox(
             screen.table(
             [("编号", "id"), ("发给", "target"), ("事件", "event"), ("资源", "focus"), ("状态", "state"), ("次数", "tries"),
              ("原因", "reason")],
-            [(str(j.id), j.target, j.event, j.focus, j.state, str(j.attempts), reason) for j, reason in rows],
+            [(str(j.id), j.target, j.event, j.focus, screen.said(in_chinese(j.state), j.state), str(j.attempts), reason) for j, reason in rows],
         )  # fmt: skip
         for job_id in done.hurried if done else ():
             screen.note(f"{job_id} 改为立即发送：编号与内容不变", f"{job_id} is queued for now: same id, same bytes")
         for job_id in done.unknown if done else ():
             screen.note(f"没有发件 {job_id}", f"there is no job {job_id}")
         for job_id, was in done.passed_over if done else ():
-            screen.note(f"{job_id} 未重发：处于 {was}", f"{job_id} was not sent again: it is {was}")
+            screen.note(f"{job_id} 未重发：{in_chinese(was)}", f"{job_id} was not sent again: it is {was}")
     if (done and done.unknown) or any(job.state == "dead" for job, _ in rows):
         raise typer.Exit(1)

@@ -34,6 +34,7 @@ def replay(
     from gateway.inbox.replay import replay as again
     from gateway.settings import settings
     from gateway.store.contract import MessageFilter
+    from gateway.store.states import in_chinese
 
     if not (ids or source or state or kind):
         raise Invalid(
@@ -63,11 +64,14 @@ def replay(
         if after:
             screen.table(
                 [("新消息号", "new id"), ("重放自", "replays"), ("类别", "kind"), ("状态", "state")],
-                [(str(m.id), str(m.origin or "-"), m.kind or "?", m.state) for m in after],
+                [
+                    (str(m.id), str(m.origin or "-"), m.kind or "?", screen.said(in_chinese(m.state), m.state))
+                    for m in after
+                ],
             )
         for found, why in done.passed_over:
             zh, en = _ADVICE[why]
-            screen.note(f"{found} 未重放（{why}）：{zh}", f"{found} was not replayed ({why}): {en}")
+            screen.note(f"{found} 未重放：{in_chinese(why)}；{zh}", f"{found} was not replayed ({why}): {en}")
         if done.conflicts:
             first = done.conflicts[0]
             screen.note(

@@ -22,6 +22,7 @@ from gateway.fhir.principal import GATEWAY
 from gateway.inbox.ledger import Ledger, ledger
 from gateway.store.contract import Message, MessageFilter
 from gateway.store.reason import from_reason
+from gateway.store.states import in_chinese
 
 Document = dict[str, Any]
 _TYPES_IN_A_ROW = 4
@@ -137,7 +138,13 @@ class Closing:
         screen.table(
             [("发给", "to"), ("事件", "event"), ("消息", "message"), ("状态", "state"), ("条数", "count")],
             [
-                (target, event, sources[target].events.get(event, ""), state, str(count))
+                (
+                    target,
+                    event,
+                    sources[target].events.get(event, ""),
+                    screen.said(in_chinese(state), state),
+                    str(count),
+                )
                 for (target, event, state), count in sorted(jobs.items())
                 if target in sources  # neither a system of a person's own that has gone, nor an asynchronous request
             ],

@@ -14,10 +14,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.fhir.document import write
-from gateway.fhir.errors import Invalid, Issue, NotFound, Unavailable, face
+from gateway.fhir.errors import Invalid, Issue, NotFound, TooLarge, Unavailable, face
+from gateway.fhir.outcome import outcome
 from gateway.inbox.receive import Inbox, Receipt, too_large
+from gateway.rest.body import read_body
 from gateway.store.contract import MessageFilter
 from gateway.store.reason import as_gateway_error, from_reason
+from gateway.store.states import in_chinese
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 
@@ -45,7 +48,7 @@ async def _post(inbox: Inbox, request: Request, prefix: str) -> Response:
         data = await _body(request, inbox.size_limit_bytes)
         receipt = await run_in_threadpool(inbox.receive, data, name)
     except NotFound as unknown:
-        return outcome(unknown.issues, face(unknown).http_status)
+        return _told(unknown.issues, face(unknown).http_status)
     except Exception as failure:
         error = as_gateway_error(failure)
         reply = inbox.refusal(data, name, error)
@@ -77,57 +80,39 @@ async def _get(inbox: Inbox, request: Request) -> Response:
     try:
         found = await run_in_threadpool(inbox.store.messages, where)
     except Unavailable as error:
-        return outcome(error.issues, face(error).http_status)
+        return _told(error.issues, face(error).http_status)
     if not found:
         missing = NotFound(
             zh="该来源没有这个编号的消息；请核对 Location。",
             en="This source has no message of that id: check the Location.",
         )
-        return outcome(missing.issues, 404)
+        return _told(missing.issues, 404)
     state = Issue(
         "informational",
-        zh=f"消息状态：{found[0].state}",
+        zh=f"消息状态：{in_chinese(found[0].state)}",
         en=f"state: {found[0].state}",
         severity="information",
     )
-    return outcome((state, *from_reason(found[0].reason)), 200)
+    return _told((state, *from_reason(found[0].reason)), 200)
 
 
 async def _body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body; stops reading at the limit, whatever Content-Length says."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit_bytes:
-        raise too_large(limit_bytes)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit_bytes:
-            raise too_large(limit_bytes)
-        chunks.append(chunk)
-    if not size:
+    """The whole body. Raises what read_body does, TooLarge in the inbox's own words."""
+    try:
+        body = await read_body(request.headers, request.receive, limit_bytes)
+    except TooLarge:
+        raise too_large(limit_bytes) from None
+    if not body:
         raise Invalid("required", zh="请求正文为空，请附上消息内容。", en="The body is empty: send the message in it.")
-    return b"".join(chunks)
+    return body
 
 
 def _answer(reply: bytes, media_type: str, issues: Iterable[Issue], status: int) -> Response:
-    return Response(reply, status, media_type=media_type) if reply else outcome(issues, status)
+    return Response(reply, status, media_type=media_type) if reply else _told(issues, status)
 
 
-def outcome(issues: Iterable[Issue], status: int) -> Response:
-    """An OperationOutcome: details.text Chinese, diagnostics English."""
-    found = []
-    for issue in issues:
-        one = {
-            "severity": issue.severity,
-            "code": issue.code,
-            "details": {"text": issue.zh},
-            "diagnostics": issue.en,
-        }
-        if issue.expression:
-            one["expression"] = list(issue.expression)
-        found.append(one)
-    response = Response(write({"resourceType": "OperationOutcome", "issue": found}), status)
+def _told(issues: Iterable[Issue], status: int) -> Response:
+    response = Response(write(outcome(issues)), status)
     response.headers["content-type"] = FHIR_JSON
     if status in (429, 503):
         response.headers["retry-after"] = "5"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +16,8 @@ from gateway.fhir.errors import Unavailable
 from gateway.inbox.http import routes
 from gateway.inbox.receive import Inbox
 from gateway.inbox.work import Worker
-from gateway.store.contract import Message
+from gateway.rest import body
+from gateway.store.contract import Message, MessageFilter
 from gateway.store.sql import SqlStore
 
 
@@ -82,3 +86,29 @@ def test_without_a_database_it_is_503(client: TestClient, inbox: Inbox) -> None:
     inbox.store = Away()  # type: ignore[assignment]
     answer = client.post("/inbox/town", content=b"7|A01|p1|x")
     assert (answer.status_code, answer.content) == (503, b"AR transient")
+
+
+def test_a_packed_body_is_kept_unpacked(client: TestClient, store: SqlStore) -> None:
+    packed = gzip.compress(b"7|A01|p1|x")
+    assert client.post("/inbox/town", content=packed, headers={"content-encoding": "gzip"}).status_code == 200
+    assert [message.body for message in store.messages(MessageFilter())] == [b"7|A01|p1|x"]
+
+
+def test_a_body_that_stops_coming_is_given_up(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "PAUSE_S", 0.05)
+    (post, _) = routes(inbox)
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        if not sent:
+            sent.append({"type": "http.request", "body": b"7|", "more_body": True})
+            return sent[0]
+        await asyncio.sleep(30)
+        raise AssertionError("nobody waits so long")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/inbox/town", "headers": [], "path_params": {"source": "town"}}
+    asyncio.run(post.app(scope, receive, send))
+    assert sent[1]["status"] == 408
