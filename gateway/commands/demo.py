@@ -51,7 +51,7 @@ def demo(
                     bar.advance(task)
             Closing(alliance, calendar, clinic).show()
             serving = not once and sys.stdin.isatty()
-            for zh, en in farewell(alliance, calendar, serving):
+            for zh, en in farewell(alliance, calendar, serving, once):
                 screen.show(zh, en)
             took_s = time.monotonic() - began
             screen.note(

@@ -151,6 +151,7 @@ def _one(store: Store, message_id: int, json: bool) -> None:
     from gateway import screen
     from gateway.fhir.errors import NotFound
     from gateway.store.contract import MessageFilter
+    from gateway.store.states import in_chinese
 
     found = store.messages(MessageFilter((message_id,)))
     if not found:
@@ -162,10 +163,19 @@ def _one(store: Store, message_id: int, json: bool) -> None:
                         "table": message.table, "origin": message.origin, "issues": _issues(message),
                         "ledger": entries})  # fmt: skip
         return
+    named = f"{message.source} {message.kind or '?'}"
     screen.table(
         [("位置", "path"), ("值", "value"), ("去向", "state"), ("元素或理由", "element or reason")],
-        [(e["path"], e["value"], e["state"], "; ".join(e.get("elements", e.get("reason", ())))) for e in entries],
-        title=(title := f"{message.source} {message.kind or '?'} {message.state}", title),
+        [
+            (
+                e["path"],
+                e["value"],
+                screen.said(in_chinese(e["state"]), e["state"]),
+                "; ".join(e.get("elements", e.get("reason", ()))),
+            )
+            for e in entries
+        ],
+        title=(f"{named} {in_chinese(message.state)}", f"{named} {message.state}"),
     )
     screen.note(_reason(message), _reason(message))
 

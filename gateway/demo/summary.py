@@ -186,10 +186,11 @@ def reason(message: Message) -> str:
     return "\n".join(screen.said(issue.zh, issue.en) for issue in issues)
 
 
-def farewell(alliance: Alliance, calendar: Calendar, serving: bool) -> Sequence[tuple[str, str]]:
+def farewell(alliance: Alliance, calendar: Calendar, serving: bool, once: bool) -> Sequence[tuple[str, str]]:
     """Where it is, and what to try next: (zh, en) lines, each command as it can be typed here.
 
     serving  whether the gateway goes on, so that its URLs lead somewhere
+    once     whether it was asked to end; else it ends because nobody could end it by Ctrl-C
     """
     task = f"{alliance.fhir_url}/Task?code=plan-take-up&_include=Task:focus"
     data, month = alliance.settings.data_dir, calendar.month
@@ -202,7 +203,9 @@ def farewell(alliance: Alliance, calendar: Calendar, serving: bool) -> Sequence[
          f"inbox  POST {alliance.url}/inbox/demo-emr · MLLP 127.0.0.1:{alliance.mllp_port} · folder {alliance.folder}"),
     ]  # fmt: skip
     ended = ("演示已结束；要打开以上网址，请去掉 --once（或 ONCE=1）再运行。",
-             "it has ended: run it without --once (or ONCE=1) to open these URLs.")  # fmt: skip
+             "it has ended: run it without --once (or ONCE=1) to open these URLs.") if once else (
+             "演示已结束，因为这里不是终端；要打开以上网址，请在终端中运行。",
+             "it has ended, for this is no terminal: run it in one to open these URLs.")  # fmt: skip
     return [
         *urls,
         *([] if serving else [ended]),

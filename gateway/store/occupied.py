@@ -20,7 +20,8 @@ def occupy(folder: Path) -> int:
     raises  Unavailable while somebody empties it
     """
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    if not _locked(held, fcntl.LOCK_SH):
+    # It may have been deleted between the opening and the lock.
+    if not _locked(held, fcntl.LOCK_SH) or not folder.exists() or not os.path.samestat(os.fstat(held), folder.stat()):
         os.close(held)
         raise Unavailable(
             zh=f"{folder} 正在被清空；请等它结束后再启动。",
