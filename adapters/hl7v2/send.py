@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import select
 import socket
@@ -193,3 +194,10 @@ def exchange(message: bytes, source: Source) -> bytes:
             timeout_s, name = float(settings.get("timeout_s", 30.0)), str(settings.get("tls_name", ""))
             client = _clients[key] = Client(host, port, timeout_s=timeout_s, tls=context, name=name)
     return client.exchange(message)
+
+
+@atexit.register
+def _end() -> None:
+    """Say goodbye to the receivers: a connection that just vanishes is a line in their logs."""
+    for client in _clients.values():
+        client.close()
