@@ -156,8 +156,9 @@ class Closing:
         rows = []
         for task in self.clinic.client.resources("Task").search(code=code).limit(200).fetch_all():
             given = {one["type"]["coding"][0]["code"]: one for one in task["input"]}
+            evidence = given["evidence"]["valueString"]
             pair = (task["focus"]["reference"], given["candidate"]["valueReference"]["reference"])
-            rows.append((*(self._told(reference) for reference in pair), given["evidence"]["valueString"]))
+            rows.append((*(self._told(reference) for reference in pair), screen.said(_in_words(evidence), evidence)))
         screen.table(
             [("患者", "patient"), ("可能同一人", "may be the same"), ("依据", "evidence")],
             rows,
@@ -184,6 +185,28 @@ class Closing:
 def reason(message: Message) -> str:
     issues = from_reason(message.reason) if message.reason else ()
     return "\n".join(screen.said(issue.zh, issue.en) for issue in issues)
+
+
+_COMPARED = {
+    "resident-number": "身份证号",
+    "health-card": "健康卡号",
+    "health-record": "健康档案号",
+    "social-card": "社保卡号",
+    "passport": "护照号",
+    "name": "姓名",
+    "birth-date": "出生日期",
+    "gender": "性别",
+    "telecom": "电话",
+    "equal": "相同",
+    "different": "不同",
+    "absent": "缺少",
+}
+
+
+def _in_words(evidence: str) -> str:
+    """What led to a pair, in Chinese: name=equal; telecom=absent → 姓名相同；电话缺少."""
+    parts = (part.split("=") for part in evidence.split("; "))
+    return "；".join("".join(_COMPARED.get(word, word) for word in part) for part in parts)
 
 
 def farewell(alliance: Alliance, calendar: Calendar, serving: bool, once: bool) -> Sequence[tuple[str, str]]:
